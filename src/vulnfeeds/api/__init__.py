@@ -1,0 +1,1 @@
+"""HTTP: feeds, tasks, health; tokens, filters, problems; the OpenAPI contract."""

@@ -1,0 +1,1 @@
+"""Upstream formats that several drivers share."""

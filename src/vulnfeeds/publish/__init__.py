@@ -1,0 +1,1 @@
+"""Derived forms of the store: pages."""

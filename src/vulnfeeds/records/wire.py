@@ -1,0 +1,37 @@
+"""The names that records have on the wire, in one place.
+
+Python names are snake_case; clients need `FixedIn` and `NamespaceName`. Each record type takes its map from here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VULNERABILITY: Final = {
+    "name": "Name",
+    "namespace_name": "NamespaceName",
+    "description": "Description",
+    "severity": "Severity",
+    "link": "Link",
+    "fixed_in": "FixedIn",
+    "metadata": "Metadata",
+}
+FIXED_IN: Final = {
+    "name": "Name",
+    "namespace_name": "NamespaceName",
+    "version": "Version",
+    "version_format": "VersionFormat",
+    "vendor_advisory": "VendorAdvisory",
+}
+VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
+ADVISORY: Final = {"id": "ID", "link": "Link"}
+
+# Where a withdrawn record keeps what makes a client drop it.
+WRAPPER: Final = "Vulnerability"
+FIXES: Final = "FixedIn"
+METADATA: Final = "Metadata"
+SEVERITY: Final = "Severity"
+NVD: Final = "NVD"
+CVSS2: Final = "CVSSv2"
+CPES: Final = "vulnerable_cpes"
+SOFTWARE: Final = "vulnerable-software-list"

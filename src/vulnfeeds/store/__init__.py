@@ -1,0 +1,1 @@
+"""The truth: records, sequences, generations, tasks, checkpoints, quarantine; SQLite and PostgreSQL."""
