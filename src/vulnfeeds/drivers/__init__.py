@@ -1,0 +1,1 @@
+"""One module or folder per upstream; `formats` holds what several share, `registry` lists them all."""

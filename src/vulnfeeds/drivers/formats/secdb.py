@@ -1,0 +1,161 @@
+"""secdb: which version of an apk package fixes which vulnerabilities (Alpine, Wolfi, Chainguard, MinimOS, SecureOS).
+
+One document per repository of a release, as JSON or as YAML of the same content:
+
+    packages: [{pkg: {name: apache2, secfixes: {"2.4.26-r0": ["CVE-2017-3167", "CVE-2017-3169 XSA-1"]}}}]
+
+Quirks that every reader of secdb meets, handled here once: an id string may hold several ids separated by blanks; a
+list of ids may be null or hold nulls; version "0" says "never affected"; YAML leaves versions such as 1.10 unquoted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+import yaml
+
+from vulnfeeds.errors import ParseError
+
+MAX_DEPTH: Final = 16
+"""Deepest nesting of lists and mappings that is read; true documents have 6 levels."""
+
+_T = TypeVar("_T")
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+
+Notice = Callable[[str], None]
+"""Called with the name of a key that a document gives twice."""
+
+
+class Fix(NamedTuple):
+    """A package's version that fixes one vulnerability; "0" when the package was never affected."""
+
+    package: str
+    version: str
+    id: str
+
+
+class _Package(msgspec.Struct):
+    name: str
+    secfixes: dict[str, list[str | None] | None] | None = None
+
+
+class _Entry(msgspec.Struct):
+    pkg: _Package
+
+
+class _Document(msgspec.Struct):
+    packages: list[_Entry] | None
+
+
+def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Notice | None = None) -> Iterator[Fix]:
+    """Yield the fixes of a secdb document in its own order; the form follows from the file's suffix.
+
+    Only ids that begin with one of `prefixes` are yielded. Raises ParseError with the file and place when the
+    document does not have the expected shape. A version that is given twice counts with both lists of ids.
+    """
+    document = _convert(load(path, on_duplicate=on_duplicate), _Document, path.name)
+    for entry in document.packages or ():
+        package = entry.pkg.name.strip()
+        for version, texts in (entry.pkg.secfixes or {}).items():
+            for text in texts or ():
+                for word in (text or "").split():
+                    if word.startswith(prefixes):
+                        yield Fix(package, version.strip(), word)
+
+
+def read_lists(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",)) -> Iterator[tuple[str, str]]:
+    """Yield (package, id) of a document that maps packages to lists of ids, such as Alpine's rejections.
+
+    Raises ParseError as `read` does.
+    """
+    document = _convert(load(path) or {}, dict[str, list[str | None] | None], path.name)
+    for package, texts in document.items():
+        for text in texts or ():
+            for word in (text or "").split():
+                if word.startswith(prefixes):
+                    yield package.strip(), word
+
+
+def load(path: Path, *, on_duplicate: Notice | None = None) -> Any:
+    """Return a JSON or YAML document as plain lists and dictionaries; scalars of YAML stay text, null is None.
+
+    YAML anchors and aliases, which no secdb uses and bombs are made of, are refused. Raises ParseError.
+    """
+    build = _Merge(path.name, on_duplicate)
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        try:
+            return json.loads(data, object_pairs_hook=build)
+        except (ValueError, RecursionError) as error:
+            raise ParseError(path.name, f"not JSON: {error}") from error
+    try:
+        return _from_events(yaml.parse(data, Loader=yaml.CSafeLoader), path.name, build)
+    except yaml.YAMLError as error:
+        raise ParseError(path.name, f"not YAML: {' '.join(str(error).split())}") from error
+
+
+class _Merge:
+    """Makes a dictionary of pairs; of a key given twice both lists count, any other repetition is refused."""
+
+    def __init__(self, place: str, on_duplicate: Notice | None) -> None:
+        self._place = place
+        self._notice = on_duplicate or (lambda key: None)
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        made = {}
+        for key, value in pairs:
+            if key not in made:
+                made[key] = value
+                continue
+            self._notice(key)
+            first = made[key]
+            if not isinstance(value, list | None) or not isinstance(first, list | None):
+                raise ParseError(self._place, f"key {key[:80]!r} is given twice")
+            made[key] = [*(first or ()), *(value or ())]
+        return made
+
+
+def _from_events(events: Iterator[Any], place: str, build: _Merge) -> Any:
+    """Build a value from YAML events without recursion, so that neither depth nor aliases can blow it up."""
+    # Each open collection is the list of its values so far; a mapping's keys and values alternate.
+    root: list[Any] = []
+    stack: list[list[Any]] = [root]
+    for event in events:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise ParseError(_line(place, event), "anchors and aliases are not read")
+        if isinstance(event, yaml.ScalarEvent):
+            plain_null = event.implicit[0] and event.value in _NULLS
+            stack[-1].append(None if plain_null else event.value)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            if len(stack) > MAX_DEPTH:
+                raise ParseError(_line(place, event), f"nested more than {MAX_DEPTH} deep")
+            stack.append([])
+        elif isinstance(event, yaml.SequenceEndEvent):
+            items = stack.pop()
+            stack[-1].append(items)
+        elif isinstance(event, yaml.MappingEndEvent):
+            flat = stack.pop()
+            if not all(isinstance(key, str) for key in flat[::2]):
+                raise ParseError(_line(place, event), "a key is not text")
+            stack[-1].append(build(list(zip(flat[::2], flat[1::2], strict=True))))
+    if len(root) != 1:
+        raise ParseError(place, f"{len(root)} documents where one is expected")
+    return root[0]
+
+
+def _line(place: str, event: Any) -> str:
+    return f"{place}:{event.start_mark.line + 1}"
+
+
+def _convert(value: Any, kind: type[_T], place: str) -> _T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ParseError(place, str(error)) from error
