@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from vulnfeeds.drivers.alpine import AlpineDriver
+from vulnfeeds.drivers.debian.driver import DebianDriver
 from vulnfeeds.drivers.interface import Driver
 from vulnfeeds.drivers.kev import KEVDriver
 from vulnfeeds.errors import SettingsError
@@ -17,7 +18,7 @@ from vulnfeeds.errors import SettingsError
 ENTRY_POINTS: Final = "vulnfeeds.drivers"
 """Entry-point group in which other packages name their drivers."""
 
-DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, KEVDriver)
+DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, KEVDriver)
 
 
 def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Driver]]:

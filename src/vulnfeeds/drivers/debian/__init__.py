@@ -1,0 +1,1 @@
+"""Debian: the security tracker's JSON and the list of its advisories."""

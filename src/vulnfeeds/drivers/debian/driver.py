@@ -1,0 +1,149 @@
+"""Debian: records per release from the security tracker, with the advisories that announced each fix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import ClassVar, Final
+
+import msgspec
+
+from vulnfeeds.drivers.debian import advisories, releases
+from vulnfeeds.drivers.debian.tracker import Issue, State, Tracker
+from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
+from vulnfeeds.records.record import Record
+from vulnfeeds.records.severity import Severity, highest
+from vulnfeeds.records.vulnerability import (
+    NO_FIX,
+    NOT_AFFECTED,
+    Advisory,
+    FixedIn,
+    OSRecord,
+    VendorAdvisory,
+    Vulnerability,
+    sort_fixes,
+)
+
+FEED: Final = "vulnerabilities"
+TRACKER: Final = "https://security-tracker.debian.org/tracker/data/json"
+ADVISORIES: Final = "https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DSA/list"
+LINK: Final = "https://security-tracker.debian.org/tracker/"
+
+URGENCIES: Final[dict[str, Severity]] = {
+    "unimportant": "Negligible",
+    "low": "Low",
+    "medium": "Medium",
+    "high": "High",
+    "not yet assigned": "Unknown",
+    "end-of-life": "Unknown",
+    "": "Unknown",
+}
+"""Severity by the tracker's word for urgency; two stars behind a word change nothing."""
+
+ALWAYS_UNKNOWN: Final = frozenset({"CVE-2020-35525", "CVE-2020-35527", "CVE-2023-4863", "CVE-2023-44487"})
+"""CVEs whose urgency in the tracker is known to be wrong; neither it nor NVD's severity is served."""
+
+_TRACKER_FILE = "tracker.json"
+_LIST_FILE = "DSA-list.txt"
+
+
+class DebianSettings(DriverSettings, frozen=True, kw_only=True):
+    """Settings of driver debian."""
+
+    releases: dict[str, str] = msgspec.field(default_factory=dict)
+    """Version by codename, over the built-in table; an empty version leaves a release out."""
+    not_affected: bool = True
+    """Serve fixes with version "0": the package was never affected, whatever NVD says."""
+    descriptions: bool = True
+    """Serve the tracker's description of the CVE; the original service left it empty."""
+
+
+class DebianDriver(Driver):
+    """Feed vulnerabilities, groups debian:12, debian:unstable, ... from the security tracker."""
+
+    name = "debian"
+    feeds = (FEED,)
+    depends_on = ("nvdv2",)
+    takes_severities = True
+    upstreams = (TRACKER, ADVISORIES)
+    Settings: ClassVar[type[DriverSettings]] = DebianSettings
+
+    settings: DebianSettings
+
+    def fetch(self, context: Context) -> Checkpoint | Unchanged:
+        """Bring the tracker and the list of advisories; a record needs both, so neither alone is enough."""
+        context.report("fetch", 0, 2)
+        tracker = context.fetcher.download(TRACKER, context.workspace / _TRACKER_FILE, expect=("json",))
+        context.report("fetch", 1, 2)
+        listed = context.fetcher.download(ADVISORIES, context.workspace / _LIST_FILE, expect=("text",))
+        fingerprint = hashlib.sha256(f"{tracker.sha256} {listed.sha256}".encode()).hexdigest()
+        published = context.checkpoint if not context.forced else None
+        if published is not None and published.fingerprint == fingerprint:
+            return UNCHANGED
+        with listed.path.open(encoding="utf-8", errors="replace") as lines:
+            number = advisories.count(lines)
+        before = context.checkpoint.cursor.get("advisories", 0) if context.checkpoint else 0
+        if number < before:
+            context.note(f"the list of advisories got shorter: {number}, {before} at the last run")
+        return Checkpoint(fingerprint=fingerprint, cursor={"advisories": number})
+
+    def parse(self, context: Context) -> Iterator[Record]:
+        """Yield the records of each release in turn."""
+        with (context.workspace / _LIST_FILE).open(encoding="utf-8", errors="replace") as lines:
+            index = advisories.read(lines, _LIST_FILE, lambda line: context.unknown("line of the DSA list", line))
+        tracker = Tracker()
+        tracker.read(context.workspace / _TRACKER_FILE, context)
+        versions = releases.table(self.settings.releases)
+        for done, codename in enumerate(tracker.codenames):
+            context.report("parse", done, len(tracker.codenames))
+            if codename not in versions:
+                context.unknown("release", codename)
+                continue
+            group = f"debian:{versions[codename]}"
+            for issue in tracker.issues(codename):
+                record = self._record(context, group, codename, issue, index)
+                if record is not None:
+                    yield record
+            context.cover(FEED, group)
+
+    def _record(
+        self, context: Context, group: str, codename: str, issue: Issue, index: advisories.Index
+    ) -> Record | None:
+        states = issue.states
+        if not self.settings.not_affected:
+            states = [state for state in states if state.fixed_version != NOT_AFFECTED]
+        if not states:
+            return None
+        severity = highest([_severity(context, state.urgency) for state in states])
+        distrusted = issue.cve in ALWAYS_UNKNOWN
+        body = Vulnerability(
+            name=issue.cve,
+            namespace_name=group,
+            severity="Unknown" if distrusted else severity,
+            link=f"{LINK}{issue.cve}",
+            fixed_in=sort_fixes(
+                [_fix(group, state, index.get((codename, issue.cve, state.package), ())) for state in states]
+            ),
+            description=issue.description if self.settings.descriptions else "",
+        )
+        takes = severity == "Unknown" and not distrusted
+        return Record(feed=FEED, group=group, key=issue.cve, body=OSRecord(body), takes_severity=takes)
+
+
+def _severity(context: Context, urgency: str) -> Severity:
+    word = urgency.rstrip("*")
+    if word not in URGENCIES:
+        context.unknown("urgency", urgency)
+        return "Unknown"
+    return URGENCIES[word]
+
+
+def _fix(group: str, state: State, published: tuple[Advisory, ...]) -> FixedIn:
+    version = state.fixed_version or NO_FIX
+    if version == NOT_AFFECTED:
+        vendor = VendorAdvisory()
+    else:
+        vendor = VendorAdvisory(no_advisory=state.nodsa and not published, advisory_summary=published)
+    return FixedIn(
+        name=state.package, namespace_name=group, version=version, version_format="dpkg", vendor_advisory=vendor
+    )

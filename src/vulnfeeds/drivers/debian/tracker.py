@@ -1,0 +1,138 @@
+"""The security tracker's JSON, read as a stream and kept small.
+
+    {package: {CVE or TEMP id: {description, releases: {codename: {status, fixed_version, urgency, nodsa}}}}}
+
+Upstream sorts by package, records are by CVE. What a CVE says of each package is therefore kept packed, a few dozen
+bytes each, until the last package is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ijson
+import msgspec
+
+from vulnfeeds.drivers.interface import Context
+from vulnfeeds.errors import ParseError
+
+_UNDETERMINED = "undetermined"
+_STATUSES = frozenset({"open", "resolved", _UNDETERMINED})
+
+
+class State(NamedTuple):
+    """What the tracker says of one package in one release."""
+
+    package: str
+    fixed_version: str | None
+    """None: no fix yet; "0": never affected."""
+    urgency: str
+    nodsa: bool
+    """The security team will not publish an advisory."""
+
+
+class Issue(NamedTuple):
+    """A CVE in one release."""
+
+    cve: str
+    description: str
+    states: list[State]
+
+
+class _Release(msgspec.Struct):
+    status: str
+    fixed_version: str | None = None
+    urgency: str | None = None
+    nodsa: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Issue(msgspec.Struct):
+    releases: dict[str, _Release]
+    description: str | None = None
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    """What one package says of one CVE; its releases by their place in Tracker.codenames."""
+
+    package: str
+    releases: list[tuple[int, str | None, str, bool]]
+
+
+class Tracker:
+    """The whole tracker: `read` once, then ask release by release."""
+
+    def __init__(self) -> None:
+        self.codenames: list[str] = []
+        """Releases that the document speaks of, in order of appearance."""
+        self._packed: dict[str, list[bytes]] = {}
+        self._descriptions: dict[str, str] = {}
+        self._decoder = msgspec.msgpack.Decoder(_Packed)
+
+    def read(self, path: Path, context: Context) -> None:
+        """Read the document; ParseError, naming the package and key, when it does not have the expected shape."""
+        numbers: dict[str, int] = {}
+        encoder = msgspec.msgpack.Encoder()
+        for package, issues in _packages(path):
+            for cve, issue in issues.items():
+                if not cve.startswith("CVE-"):
+                    continue
+                states = self._states(issue, numbers, context)
+                if states:
+                    self._packed.setdefault(cve, []).append(encoder.encode(_Packed(package, states)))
+                    if issue.description and cve not in self._descriptions:
+                        self._descriptions[cve] = issue.description
+        if not self._packed:
+            raise ParseError(path.name, "no CVE in the document")
+        self.codenames = list(numbers)
+
+    def issues(self, codename: str) -> Iterator[Issue]:
+        """Yield the CVEs of a release, sorted."""
+        wanted = self.codenames.index(codename)
+        for cve in sorted(self._packed):
+            states = [
+                State(packed.package, version, urgency, nodsa)
+                for packed in map(self._decoder.decode, self._packed[cve])
+                for number, version, urgency, nodsa in packed.releases
+                if number == wanted
+            ]
+            if states:
+                yield Issue(cve, self._descriptions.get(cve, ""), states)
+
+    def _states(
+        self, issue: _Issue, numbers: dict[str, int], context: Context
+    ) -> list[tuple[int, str | None, str, bool]]:
+        states = []
+        for codename, release in issue.releases.items():
+            number = numbers.setdefault(codename, len(numbers))
+            if release.status not in _STATUSES:
+                context.unknown("status", release.status)
+            if release.status != _UNDETERMINED:
+                nodsa = release.nodsa is not msgspec.UNSET
+                states.append((number, release.fixed_version, release.urgency or "", nodsa))
+        return states
+
+
+def _packages(path: Path) -> Iterator[tuple[str, dict[str, _Issue]]]:
+    """Yield each package with its issues; only one package is in memory at a time."""
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        try:
+            for package, value in ijson.kvitems(file, "", use_float=True):
+                if package in seen:
+                    raise ParseError(path.name, f"package {package} is given twice")
+                seen.add(package)
+                yield package, _issues(value, path.name, package)
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            last = f" after {len(seen)} packages" if seen else ""
+            raise ParseError(path.name, f"not JSON{last}: {error}") from error
+    if not seen:
+        raise ParseError(path.name, "no packages in the document")
+
+
+def _issues(value: Any, name: str, package: str) -> dict[str, _Issue]:
+    try:
+        return msgspec.convert(value, dict[str, _Issue])
+    except msgspec.ValidationError as error:
+        raise ParseError(f"{name} package {package}", str(error)) from error
