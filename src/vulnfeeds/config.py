@@ -102,8 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where to ask instead of all upstreams: an http or https address or a folder. `https://HOST/PATH` becomes
     `MIRROR/HOST/PATH`. Empty: the upstreams themselves."""
     upstreams: dict[str, str] = {}
-    """A mirror by host; wins over `upstream_mirror` for that host. An empty value sends that host's requests to the
-    host itself."""
+    """A mirror by host; wins over `upstream_mirror` for that host. The value `direct` asks the host itself."""
     severity_source: Literal["newest", "cvss2", "none"] = "newest"
     """What a distribution's record shows as severity when the vendor gives none: the band of NVD's newest CVSS
     (4, 3, 2), the band of its CVSS 2 as the original service did, or nothing."""
@@ -239,7 +238,7 @@ class _Reader:
         sections = tree.pop("driver", {})
         settings: Settings = self._struct(Settings, tree, ())
         driver = self._driver_sections(sections)
-        home = _expand(settings.home, self._environ) if "home" in tree else default_home(self._environ)
+        home = _expand(settings.home, self._environ) if settings.home.parts else default_home(self._environ)
         return msgspec.structs.replace(settings, home=home, drivers=self._enabled(settings.drivers), driver=driver)
 
     def _struct(self, kind: type[Any], table: Any, path: Key) -> Any:
@@ -254,7 +253,7 @@ class _Reader:
             values[name] = self._value(hints[name], value, place)
         try:
             return kind(**values)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, SettingsError) as error:
             raise SettingsError(f"{self._where(path)}: {error}") from error
 
     def _value(self, kind: Any, value: Any, path: Key) -> Any:
