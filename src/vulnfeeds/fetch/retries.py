@@ -1,0 +1,54 @@
+"""Which failures can pass, and how long to wait before the next attempt. No I/O."""
+
+from __future__ import annotations
+
+import email.utils
+import random
+from datetime import UTC
+
+from vulnfeeds.errors import UpstreamError
+from vulnfeeds.fetch.settings import FetchSettings
+
+
+class TransientError(Exception):
+    """A failure that can pass; `error` is what to raise when it does not. Never leaves this package."""
+
+    def __init__(self, error: UpstreamError, *, after: float | None = None, throttled: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.after = after
+        """Seconds that the upstream asked us to wait; None when it did not say."""
+        self.throttled = throttled
+        """The upstream says that it is asked too often: every request to it waits, not only this one."""
+
+
+def parse_retry_after(value: str, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for; None when it cannot be understood.
+
+    `now` is seconds since the epoch. Both forms are known, a number of seconds and a date; a date in the past is 0.
+    """
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        # Dates without a zone are UTC in HTTP; years outside of what a timestamp holds raise OverflowError.
+        stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return max(0.0, stamp - now)
+
+
+def is_transient(status: int, host: str, settings: FetchSettings) -> bool:
+    """Tell whether an HTTP status can pass by itself: 429, 5xx, and 403 where a host uses it for throttling."""
+    return status == 429 or 500 <= status <= 599 or (status == 403 and host in settings.throttle_403)
+
+
+def wait_before_next(failure: TransientError, attempt: int, settings: FetchSettings, chance: random.Random) -> float:
+    """Return the seconds to wait after `attempt` (from 1) failed."""
+    if failure.after is not None:
+        return min(failure.after, settings.retry_after_max_seconds)
+    if failure.throttled:
+        return settings.throttled_seconds
+    ceiling = settings.backoff_first_seconds * 2.0 ** min(attempt - 1, 60)
+    return min(ceiling, settings.backoff_max_seconds) * chance.uniform(0.5, 1.0)
