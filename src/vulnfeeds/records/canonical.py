@@ -17,12 +17,13 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 def encode(body: Any) -> bytes:
     """Return a body as canonical JSON: keys sorted, ASCII only, no insignificant spaces.
 
-    ASCII because clients up to 0.6 guess the charset. Raises RecordError when a value has no JSON form
-    (a lone surrogate, NaN would become null silently in msgspec and is refused by the record types).
+    ASCII because clients up to 0.6 guess the charset. NaN and the infinities become null, which the contract refuses
+    wherever clients read a number. Raises RecordError when a value has no JSON form (a lone surrogate, a key that is
+    not text, nesting without end).
     """
     try:
         raw = _encoder.encode(body)
-    except (UnicodeEncodeError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
         raise RecordError(f"no JSON form: {error}") from error
     if raw.isascii():
         return raw
