@@ -216,7 +216,7 @@ class _Links(HTMLParser):
 
 def _links(context: Context, url: str, target: Path) -> list[str]:
     """Return the links of an index page, relative to it."""
-    context.fetcher.download(url, target)
+    context.fetcher.download(url, target, expect=("html",))
     parser = _Links()
     parser.feed(target.read_text("utf-8", errors="replace"))
     parser.close()
