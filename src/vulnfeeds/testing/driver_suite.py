@@ -5,8 +5,8 @@
         upstream = Path(__file__).parent / "upstream"      # HOST/PATH, as a folder mirror has it
         groups = frozenset({("vulnerabilities", "my:1")})
 
-The driver is run as the service runs it, by the real fetcher, with the folder in the place of the upstreams. Tests that
-change documents have a copy. pytest finds the tests through the subclass, whose name must begin with Test.
+The driver is run as the service runs it, by the real fetcher with the folder in the place of the upstreams. Tests
+that change documents have a copy. pytest finds the tests through the subclass, whose name must begin with Test.
 """
 
 # ruff: noqa: S101 (asserts are what this module is for)
@@ -139,7 +139,7 @@ class Trial:
 
 def copied(driver: type[Driver], upstream: Path, folder: Path) -> Path:
     """Copy the documents of a driver's hosts into a new folder and return it."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for host in sorted({urlsplit(url).netloc for url in driver.upstreams}):
         if (upstream / host).is_dir():
             shutil.copytree(upstream / host, folder / host)
@@ -318,8 +318,16 @@ def _damages(path: Path, good: bytes) -> Iterator[tuple[str, bytes | None]]:
     yield "empty", b""
     yield "replaced by a page", _HTML_PAGE
     # Half of a text can be a whole text; half of these cannot be whole.
-    if good[:1] in (b"{", b"[") or path.suffix in (".gz", ".zip", ".xz", ".bz2", ".zst", ".xml"):
+    if path.suffix in (".gz", ".zip", ".xz", ".bz2", ".zst", ".xml") or _is_json(good):
         yield "cut", good[: len(good) // 2]
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 class _no_sockets:  # noqa: N801 (used as a statement)
