@@ -35,3 +35,15 @@ NVD: Final = "NVD"
 CVSS2: Final = "CVSSv2"
 CPES: Final = "vulnerable_cpes"
 SOFTWARE: Final = "vulnerable-software-list"
+
+NVD_RECORD: Final = {"published_date": "publishedDate", "last_modified_date": "lastModifiedDate"}
+NVD_CVE: Final = {"meta": "CVE_data_meta"}
+NVD_META: Final = {"assigner": "ASSIGNER", "id": "ID"}
+NVD_CONFIGURATIONS: Final = {"data_version": "CVE_data_version"}
+NVD_CPE_MATCH: Final = {
+    "cpe": "cpe23Uri",
+    "version_start_including": "versionStartIncluding",
+    "version_start_excluding": "versionStartExcluding",
+    "version_end_including": "versionEndIncluding",
+    "version_end_excluding": "versionEndExcluding",
+}

@@ -1,0 +1,80 @@
+"""CPE names: formatted strings (2.3) taken apart, and their form as URI (2.2). Pure.
+
+cpe:2.3:a:vendor:product:1.0\\(2\\):*:*:*:*:windows:*:*    ->    cpe:/a:vendor:product:1.0%282%29::~~~windows~~
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+PARTS: Final = 13
+VERSION: Final = 5
+
+_SPLIT: Final = re.compile(r"(?<!\\):")
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_WILD: Final = re.compile(r"(?<!\\)[*?]")
+_URI_TOKEN: Final = re.compile(r"\\(.)|(.)", re.DOTALL)
+_URI_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+def split(cpe: str) -> list[str] | None:
+    """Return the 13 parts of a formatted string (`cpe`, `2.3`, part, vendor, ...), or None when it is none."""
+    parts = _SPLIT.split(cpe)
+    return parts if len(parts) == PARTS and parts[:2] == ["cpe", "2.3"] else None
+
+
+def product(parts: list[str]) -> str:
+    """Return what names with the same versions share: all attributes but version and update."""
+    others = ":".join(parts[7:])
+    name = ":".join(parts[2:VERSION])
+    return name if others == "*:*:*:*:*:*" else f"{name}|{others}"
+
+
+def with_version(parts: list[str], version: str) -> str:
+    """Return the formatted string with another version (escaped as in a formatted string)."""
+    return ":".join([*parts[:VERSION], version, *parts[VERSION + 1 :]])
+
+
+def is_version(version: str) -> bool:
+    """Tell whether the attribute names one version: `*`, `-` and patterns do not."""
+    return bool(version) and version != "-" and not _WILD.search(version)
+
+
+def plain(attribute: str) -> str:
+    """Return an attribute without the escapes of a formatted string."""
+    return _ESCAPED.sub(r"\1", attribute)
+
+
+def uri(cpe: str) -> str | None:
+    """Return the URI of a formatted string, by the unbinding and binding rules of NISTIR 7695; None when it is none.
+
+    The extended attributes are packed into the edition (`~edition~sw_edition~target_sw~target_hw~other`).
+    """
+    parts = split(cpe)
+    if parts is None:
+        return None
+    bound = [_bind(attribute) for attribute in parts[2:]]
+    part, vendor, name, version, update, edition, language, *extended = bound
+    if any(extended):
+        edition = "~" + "~".join([edition, *extended])
+    attributes = [part, vendor, name, version, update, edition, language]
+    while attributes and not attributes[-1]:
+        attributes.pop()
+    return "cpe:/" + ":".join(attributes)
+
+
+def _bind(attribute: str) -> str:
+    if attribute in ("*", "-"):
+        return "" if attribute == "*" else "-"
+    return _URI_TOKEN.sub(_bind_token, attribute)
+
+
+def _bind_token(token: re.Match[str]) -> str:
+    quoted, bare = token.groups()
+    if bare is not None and bare in "?*":
+        return "%01" if bare == "?" else "%02"
+    character = quoted if quoted is not None else bare
+    if character in _URI_PLAIN:
+        return character
+    return "".join(f"%{byte:02x}" for byte in character.encode())

@@ -1,0 +1,97 @@
+"""Which documents one run of nvdv2 reads, and where the next run begins."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vulnfeeds.drivers.interface import Context
+from vulnfeeds.drivers.nvd import api, feeds
+from vulnfeeds.drivers.nvd.plan import Cursor, NVDv2Settings
+from vulnfeeds.errors import UpstreamError
+
+# The modified feed reaches eight days back; a day is left for the time that its own making takes.
+_REACH: Final = timedelta(days=7)
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """Documents in the order of their age, and the next run's beginning."""
+
+    paths: list[Path]
+    modified_at: datetime
+    digests: dict[str, str]
+
+
+class Gathering:
+    """One run's way through the NVD."""
+
+    def __init__(self, context: Context, settings: NVDv2Settings, now: datetime) -> None:
+        self._context = context
+        self._settings = settings
+        self._now = now
+        self._api = api.CVEAPI(context, _folder(context.workspace / "api"))
+        self._files = feeds.FeedFiles(context, _folder(context.workspace / "feeds"))
+        self._years = feeds.years(settings.first_year, now)
+
+    def changes(self, last: Cursor) -> Gathered:
+        """Bring what changed since the last published run."""
+        self._api.forget_crawl()
+        if self._settings.source == "feeds":
+            return self._changed_files(last.modified_at, last.digests)
+        try:
+            pages, modified_at = self._window(last.modified_at)
+        except UpstreamError as error:
+            self._fall_back(error)
+            return self._changed_files(last.modified_at, last.digests)
+        return Gathered(pages, modified_at, last.digests)
+
+    def everything(self, run: int, published: int | None) -> Gathered:
+        """Bring all CVEs."""
+        if self._settings.source == "api":
+            pages, began_at = self._api.crawl(self._now, run, published)
+            more, modified_at = self._window(began_at)
+            return Gathered([*pages, *more], modified_at, {})
+        names = self._files.look(self._years)
+        paths = feeds.bring_all(self._files, names, self._context.report)
+        oldest = min(self._files.metas[name].modified_at for name in names)
+        if self._settings.source == "auto":
+            try:
+                more, modified_at = self._window(oldest)
+                return Gathered([*paths, *more], modified_at, self._digests())
+            except UpstreamError as error:
+                self._fall_back(error)
+        self._files.look([feeds.MODIFIED])
+        if feeds.MODIFIED in self._files.metas:
+            paths.append(self._files.bring(feeds.MODIFIED))
+        return Gathered(paths, self._reached(oldest), self._digests())
+
+    def _changed_files(self, begin: datetime, digests: dict[str, str]) -> Gathered:
+        names = self._files.look([*self._years, feeds.MODIFIED])
+        changed = [name for name in names if self._files.metas[name].sha256 != digests.get(name)]
+        paths = feeds.bring_all(self._files, changed, self._context.report)
+        return Gathered(paths, max(begin, self._reached(begin)), {**digests, **self._digests()})
+
+    def _window(self, begin: datetime) -> tuple[list[Path], datetime]:
+        begin -= timedelta(seconds=self._settings.overlap_seconds)
+        return self._api.window(begin, max(self._now, begin))
+
+    def _reached(self, begin: datetime) -> datetime:
+        """Return up to when feed files hold everything, when what came before `begin` is in hand."""
+        recent = self._files.metas.get(feeds.MODIFIED)
+        if recent is not None and recent.modified_at - _REACH <= begin:
+            return recent.modified_at
+        return min(meta.modified_at for name, meta in self._files.metas.items() if name != feeds.MODIFIED)
+
+    def _digests(self) -> dict[str, str]:
+        return {name: meta.sha256 for name, meta in self._files.metas.items()}
+
+    def _fall_back(self, error: UpstreamError) -> None:
+        self._context.note(f"the NVD's API cannot be had, feed files are read instead: {error}")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

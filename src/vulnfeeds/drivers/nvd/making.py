@@ -1,0 +1,187 @@
+"""From documents to records: bring the index of products up to date, then make every record that it touches."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from xxhash import xxh3_64_digest
+
+from vulnfeeds.drivers.interface import Context
+from vulnfeeds.drivers.nvd import items, legacy
+from vulnfeeds.drivers.nvd.expansion import Expansion
+from vulnfeeds.drivers.nvd.plan import FEED, GROUP, Plan
+from vulnfeeds.drivers.nvd.products import ProductIndex, Seen
+from vulnfeeds.errors import ParseError
+from vulnfeeds.records import nvd
+from vulnfeeds.records.record import Record
+
+INDEX: Final = "products.sqlite"
+
+_PASSED, _TAKEN, _ODD = 0, 1, 2
+_BATCH = 500
+_bodies = msgspec.json.Decoder(nvd.NVDRecord)
+
+
+def open_index(workspace: Path) -> ProductIndex | None:
+    """Return the workspace's index of products, or None when there is none that can be used."""
+    path = workspace / INDEX
+    if not path.is_file():
+        return None
+    try:
+        return ProductIndex(path)
+    except ParseError:
+        return None
+
+
+def has_news(paths: Iterable[Path], index: ProductIndex, published: int) -> bool:
+    """Tell whether the documents hold an item that no published run has taken."""
+    return any(_is_news(item, index, published) for path in paths for item in items.read_items(path))
+
+
+class Making:
+    """Makes the records of one run."""
+
+    def __init__(self, context: Context, plan: Plan, limit: int) -> None:
+        self._context = context
+        self._plan = plan
+        self._limit = limit
+        self._paths = [context.workspace / name for name in plan.documents]
+        self._marks: list[bytearray] = []
+        self._made: set[str] = set()
+        self._done = 0
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records of the plan's documents, then those with a range over a version that came or went.
+
+        Raises ParseError when a document is not as it should be; an item that is odd by itself is yielded as it
+        is, so that it ends in quarantine with its text.
+        """
+        path = self._context.workspace / INDEX
+        try:
+            index = self._take_in(path)
+            try:
+                expansion = Expansion(index.versions, self._limit)
+                yield from self._from_documents(expansion)
+                if self._plan.published is not None:
+                    yield from self._from_published(expansion, index.affected(self._plan.published))
+            finally:
+                index.close()
+        except sqlite3.Error as error:
+            path.unlink(missing_ok=True)
+            raise ParseError(path.name, f"{error}; it was removed, the next run reads everything") from error
+
+    # --- the index ------------------------------------------------------------------------------------------------
+
+    def _take_in(self, path: Path) -> ProductIndex:
+        whole = self._plan.published is None
+        place = path.with_name(f"{path.name}.new") if whole else path
+        index = (
+            ProductIndex.create(place, identity=self._plan.index, run=self._plan.run)
+            if whole
+            else ProductIndex(place)
+        )
+        try:
+            index.begin(self._plan.run, self._plan.published or 0)
+            for number, document in enumerate(self._paths):
+                self._marks.append(bytearray())
+                for position, item in enumerate(items.read_items(document)):
+                    self._marks[number].append(self._take(index, item, number, position))
+            index.commit()
+        except BaseException:
+            index.close()
+            raise
+        if not whole:
+            return index
+        index.close()
+        if not any(map(any, self._marks)):
+            raise ParseError(", ".join(self._plan.documents), "no CVE in any document")
+        place.replace(path)
+        return ProductIndex(path)
+
+    def _take(self, index: ProductIndex, item: bytes, document: int, position: int) -> int:
+        try:
+            cve = items.outlines.decode(item).cve
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            if items.name_of(item) is None:
+                raise ParseError(f"{self._paths[document].name} item {position}", str(error)) from error
+            return _ODD
+        seen, digest = index.seen(cve.id), xxh3_64_digest(item)
+        if seen is not None:
+            if seen.modified > cve.last_modified or _is_published(seen, digest, self._plan.published):
+                return _PASSED
+            if seen.run == self._plan.run and (seen.document, seen.position) < (document, position):
+                self._marks[seen.document][seen.position] = _PASSED
+        configurations = legacy.configurations(cve.configurations)
+        index.put(cve.id, Seen(cve.last_modified, digest, self._plan.run, document, position), configurations)
+        return _TAKEN
+
+    # --- records --------------------------------------------------------------------------------------------------
+
+    def _from_documents(self, expansion: Expansion) -> Iterator[Record]:
+        total = sum(len(marks) - marks.count(_PASSED) for marks in self._marks)
+        for marks, path in zip(self._marks, self._paths, strict=True):
+            if not any(marks):
+                continue
+            for mark, item in zip(marks, items.read_items(path), strict=True):
+                if mark != _PASSED:
+                    self._progress(total)
+                    yield from self._record(item, expansion)
+
+    def _record(self, item: bytes, expansion: Expansion) -> Iterator[Record]:
+        try:
+            cve = items.items.decode(item).cve
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            yield from self._odd(item, error)
+            return
+        self._made.add(cve.id)
+        yield _as_record(expansion.complete(legacy.record(cve)))
+
+    def _odd(self, item: bytes, error: Exception) -> Iterator[Record]:
+        body: dict[str, Any] = msgspec.json.decode(item)
+        name = str(body["cve"]["id"])
+        if name not in self._made:
+            self._made.add(name)
+            self._context.note(f"{name} is not of the NVD's form 2.0: {error}")
+            yield Record(feed=FEED, group=GROUP, key=name, body=body)
+
+    def _from_published(self, expansion: Expansion, names: set[str]) -> Iterator[Record]:
+        waiting = iter(sorted(names - self._made))
+        total = self._done + len(names - self._made)
+        while batch := list(islice(waiting, _BATCH)):
+            bodies = self._context.published.bodies(FEED, GROUP, batch)
+            for name in batch:
+                self._progress(total)
+                if name in bodies:
+                    old = _bodies.decode(bodies[name])
+                    new = expansion.complete(old)
+                    if new != old:
+                        yield _as_record(new)
+
+    def _progress(self, total: int) -> None:
+        if self._done % _BATCH == 0:
+            self._context.report("parse", self._done, total)
+        self._done += 1
+
+
+def _as_record(record: nvd.NVDRecord) -> Record:
+    return Record(feed=FEED, group=GROUP, key=record.cve.meta.id, body=record, score=nvd.score(record))
+
+
+def _is_published(seen: Seen, digest: bytes, published: int | None) -> bool:
+    return published is not None and seen.digest == digest and seen.run <= published
+
+
+def _is_news(item: bytes, index: ProductIndex, published: int) -> bool:
+    try:
+        cve = items.heads.decode(item).cve
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True
+    seen = index.seen(cve.id)
+    if seen is None or seen.run > published:
+        return True
+    return cve.last_modified >= seen.modified and seen.digest != xxh3_64_digest(item)

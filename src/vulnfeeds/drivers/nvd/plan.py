@@ -1,0 +1,53 @@
+"""What passes between the parts of a run of nvdv2, and from one run to the next: settings, cursor, plan."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from vulnfeeds.drivers.interface import DriverSettings
+from vulnfeeds.drivers.nvd import feeds
+
+FEED: Final = "nvdv2"
+GROUP: Final = "nvdv2:cves"
+
+
+class NVDv2Settings(DriverSettings, frozen=True, kw_only=True):
+    """Where the NVD's records come from, and how far version ranges are expanded."""
+
+    source: Literal["auto", "feeds", "api"] = "auto"
+    """`feeds`: yearly feed files and the `modified` one; `api`: the API alone, with a crawl of everything at first;
+    `auto`: feed files for the first load, then the API, and feed files again while the API cannot be had."""
+    first_year: int = feeds.FIRST_YEAR
+    """First yearly feed file to read; 2002 holds 1999 to 2002 too. The API knows no such limit."""
+    overlap_seconds: float = 7200.0
+    """How far a window of the API reaches back before the end of the last one, so that what the NVD shows late
+    loses nothing."""
+    max_versions_per_range: int = 256
+    """Most known versions that one range is expanded to; the newest are taken. 0 leaves the inclusive bounds."""
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """Position in the NVD, as the checkpoint holds it."""
+
+    run: int
+    """Number of the run; the index of products counts the same way."""
+    index: str
+    """Identity of the index of products that the run wrote."""
+    modified_at: datetime
+    """All that was modified before is in hand."""
+    digests: dict[str, str]
+    """Digest of each feed file that is in hand, by the file's name."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What `fetch` leaves for `parse`."""
+
+    run: int
+    index: str
+    documents: tuple[str, ...]
+    """Documents below the workspace; of two items of equal age the later document's counts."""
+    published: int | None
+    """Number of the last published run; None for a whole run."""
