@@ -38,7 +38,7 @@ class Prefix(msgspec.Struct, frozen=True):
     """The beginning of an answer in one coding, open for a tail."""
 
     encoding: Encoding
-    data: bytes
+    data: bytes | memoryview
     """The coded bytes, complete up to a byte boundary."""
     crc: int
     """CRC-32 of the plain bytes; 0 where the coding has none."""
@@ -68,7 +68,7 @@ def splice(beginning: Prefix, tail: bytes) -> bytes:
         return b"".join((beginning.data, _stored(tail), trailer))
     if beginning.encoding == "zstd":
         return b"".join((beginning.data, _raw(tail)))
-    return beginning.data + tail
+    return b"".join((beginning.data, tail))
 
 
 def compress(plain: bytes, encoding: Encoding) -> bytes:

@@ -1,0 +1,54 @@
+"""The application: an explicit list of routes over a store and a page folder.
+
+Every route answers under `/v1`, under `/v2` and without a version, to GET and HEAD, with `application/json` and no
+parameter behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from vulnfeeds.api.feeds import FeedRoutes
+from vulnfeeds.api.health import HealthRoutes
+from vulnfeeds.api.paths import TidyPaths
+from vulnfeeds.api.problems import HANDLERS
+from vulnfeeds.api.tasks import TaskRoutes
+from vulnfeeds.publish.pages import PageFolder
+from vulnfeeds.store.interface import Store
+
+
+def create_app(
+    store: Store,
+    pages: PageFolder,
+    *,
+    clock: Callable[[], datetime],
+    since_margin: timedelta = timedelta(hours=2),
+    ready: Callable[[], bool] = lambda: True,
+) -> Starlette:
+    """Return the ASGI application.
+
+    `clock` gives the time in UTC; `since_margin` is how much earlier a client's `since` is taken to be; `ready` says
+    whether `/health` answers "ok".
+    """
+    feeds = FeedRoutes(store, pages, clock=clock, since_margin=since_margin)
+    tasks = TaskRoutes(store)
+    health = HealthRoutes(store, ready)
+    routes = [
+        Route("/", health.ping),
+        Route("/health", health.health),
+        Route("/version", health.version),
+        Route("/feeds", feeds.feeds),
+        Route("/feeds/{feed}", feeds.groups),
+        Route("/feeds/{feed}/{group}", feeds.page),
+        Route("/feeds/{feed}/{group}/records/{key:path}", feeds.record),
+        Route("/tasks", tasks.tasks),
+        Route("/tasks/{task_id}", tasks.task),
+    ]
+    app = Starlette(routes=routes, middleware=[Middleware(TidyPaths)], exception_handlers=HANDLERS)
+    app.router.redirect_slashes = False
+    return app
