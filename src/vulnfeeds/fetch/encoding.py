@@ -54,13 +54,16 @@ class TransportDecoder:
         more = bool(block)
         while more:
             if self._inflate.eof:
+                # Zeros after the end are padding; anything else is the next member.
+                block = block.lstrip(b"\0")
+                if not block:
+                    return
                 self._inflate = zlib.decompressobj(self._bits)
             try:
                 piece = self._inflate.decompress(block, PIECE)
             except zlib.error as error:
                 raise DownloadError(self._url, f"the transport encoding is broken: {error}") from error
-            # Zeros after the end are padding; anything else is the next member.
-            block = self._inflate.unused_data.lstrip(b"\0") if self._inflate.eof else self._inflate.unconsumed_tail
+            block = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
             # A full piece may leave output inside of the decoder although all input is taken.
             more = bool(block) or (len(piece) == PIECE and not self._inflate.eof)
             if piece:

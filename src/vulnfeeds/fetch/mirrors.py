@@ -106,9 +106,12 @@ class UpstreamMap(msgspec.Struct, frozen=True):
 
     def _leads_to(self, url: str) -> str:
         try:
-            return self.resolve(url).shown
+            place = self.resolve(url)
         except StatusError:
             return "nowhere: a folder has no answers to queries"
+        if place.file is not None and url.endswith("/"):
+            return f"{place.file.parent}/"
+        return place.shown
 
 
 def _folder_of(mirror: str) -> Path:
