@@ -13,12 +13,13 @@ from vulnfeeds.drivers.alpine import AlpineDriver
 from vulnfeeds.drivers.debian.driver import DebianDriver
 from vulnfeeds.drivers.interface import Driver
 from vulnfeeds.drivers.kev import KEVDriver
+from vulnfeeds.drivers.nvd.nvdv2 import NVDv2Driver
 from vulnfeeds.errors import SettingsError
 
 ENTRY_POINTS: Final = "vulnfeeds.drivers"
 """Entry-point group in which other packages name their drivers."""
 
-DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, KEVDriver)
+DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, NVDv2Driver, KEVDriver)
 
 
 def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Driver]]:

@@ -54,8 +54,8 @@ class _Document(msgspec.Struct):
 def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Notice | None = None) -> Iterator[Fix]:
     """Yield the fixes of a secdb document in its own order; the form follows from the file's suffix.
 
-    Only ids that begin with one of `prefixes` are yielded. Raises ParseError with the file and place when the
-    document does not have the expected shape. A version that is given twice counts with both lists of ids.
+    Only ids that begin with one of `prefixes` are yielded ("" means all). A version that is given twice counts with
+    both lists of ids. Raises ParseError with the file and place when the document does not have the expected shape.
     """
     document = _convert(load(path, on_duplicate=on_duplicate), _Document, path.name)
     for entry in document.packages or ():
