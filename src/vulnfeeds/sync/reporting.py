@@ -1,0 +1,67 @@
+"""How a run tells how far it is: a progress that is told at most once a second, and the bytes that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from vulnfeeds.fetch.interface import Download, Fetcher, Limits
+
+Tell = Callable[[dict[str, Any]], None]
+"""Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
+INTERVAL: Final = 1.0
+"""Seconds between two tellings."""
+
+
+class Progress:
+    """Collects what a run reports and tells it on, at once when the phase changes, else once a second."""
+
+    def __init__(self, tell: Tell, clock: Callable[[], float]) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._told_at = float("-inf")
+        self._phase = ""
+        self.records = 0
+        self.fetched_bytes = 0
+
+    def report(self, phase: str, done: int, total: int | None = None) -> None:
+        """Note how far a phase is; a driver may call this as often as it likes."""
+        now = self._clock()
+        # A clock that was set back must not silence the progress.
+        if phase == self._phase and 0 <= now - self._told_at < INTERVAL:
+            return
+        self._phase, self._told_at = phase, now
+        progress: dict[str, Any] = {"phase": phase, "done": done}
+        if total is not None:
+            progress["total"] = total
+            progress["percent"] = round(100 * min(done, total) / total, 1) if total > 0 else 100.0
+        self._tell({**progress, "records": self.records, "bytes": self.fetched_bytes})
+
+
+class MeteredFetcher:
+    """A Fetcher that counts what comes over the wire."""
+
+    def __init__(self, fetcher: Fetcher, progress: Progress) -> None:
+        self._fetcher = fetcher
+        self._progress = progress
+
+    def download(
+        self,
+        url: str,
+        target: Path,
+        *,
+        limits: Limits | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: tuple[str, ...] = (),
+    ) -> Download:
+        """Bring a download as the fetcher behind does."""
+        download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
+        self._progress.fetched_bytes += download.bytes_fetched
+        return download
+
+    def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:
+        """Return a small answer as the fetcher behind does."""
+        body = self._fetcher.get_json(url, headers=headers, limits=limits)
+        self._progress.fetched_bytes += len(body)
+        return body
