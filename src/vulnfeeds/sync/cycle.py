@@ -1,0 +1,173 @@
+"""A cycle: all enabled drivers once, independent ones at the same time, each failure its own.
+
+The cycle is a FeedSyncTask, each run a DriverExecutionTask under it. It ends "completed" even if drivers fail, as in
+the original service; only a stop of the service ends it as failed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from threading import Event
+from typing import Any, Final
+
+import msgspec
+
+from vulnfeeds.drivers.interface import Driver
+from vulnfeeds.errors import DriverBusyError, StoreError
+from vulnfeeds.store.interface import Store
+from vulnfeeds.sync.outcome import COMPLETED, FAILED, describe
+from vulnfeeds.sync.quarantine import TASK_TYPE
+from vulnfeeds.sync.worker import ABORTED, BEAT_SECONDS, RunOutcome
+
+CYCLE_TYPE: Final = "FeedSyncTask"
+_LOOK_SECONDS: Final = 0.25
+
+StartRun = Callable[[Driver, int, bool], RunOutcome]
+"""(driver, id of its open task, forced) -> how its run ended; blocks, supervises the process, ends the task."""
+
+
+class CycleResult(msgspec.Struct, frozen=True):
+    """How a cycle ended."""
+
+    task_id: int
+    status: str
+    completed: tuple[str, ...]
+    failed: tuple[str, ...]
+    skipped: dict[str, str]
+    """Why each driver that did not run did not."""
+    outcomes: dict[str, RunOutcome]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """Return what the cycle's task keeps."""
+        kept: dict[str, Any] = {
+            "completed_drivers": list(self.completed),
+            "failed_drivers": list(self.failed),
+            "skipped_drivers": sorted(self.skipped),
+            "skipped_reasons": self.skipped,
+        }
+        return kept if self.status == COMPLETED else {"error": ABORTED, **kept}
+
+
+def run_cycle(
+    store: Store,
+    drivers: Sequence[Driver],
+    start_run: StartRun,
+    *,
+    workers: int = 2,
+    only: Collection[str] | None = None,
+    forced: bool = False,
+    patience_seconds: float = 600.0,
+    disabled: Collection[str] = (),
+    stop: Event | None = None,
+) -> CycleResult:
+    """Run the enabled drivers (those in `only` when given) and return when all have ended.
+
+    A driver waits for those of this cycle that it depends on, whatever their outcome, but no longer than
+    `patience_seconds` after the cycle began. When `stop` is set no further driver starts; `start_run` is expected to
+    end what runs. Raises StoreError when the cycle's own task cannot be opened or closed.
+    """
+    store.abort_orphans()
+    task_id = store.open_task(CYCLE_TYPE)
+    chosen = [driver for driver in drivers if only is None or driver.name in only]
+    cycle = _Cycle(store, task_id, start_run, forced=forced, stop=stop or Event())
+    cycle.skipped.update((name, "disabled") for name in disabled)
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="run") as pool:
+        cycle.run(chosen, pool, workers, time.monotonic() + patience_seconds)
+    ended = cycle.ended()
+    store.close_task(task_id, ended.status, ended.result)
+    return ended
+
+
+class _Cycle:
+    """The state of a cycle under way."""
+
+    def __init__(self, store: Store, task_id: int, start_run: StartRun, *, forced: bool, stop: Event) -> None:
+        self._store = store
+        self._task_id = task_id
+        self._start_run = start_run
+        self._forced = forced
+        self._stop = stop
+        self._running: dict[Future[RunOutcome], tuple[str, int]] = {}
+        self._beat_at = 0.0
+        self.outcomes: dict[str, RunOutcome] = {}
+        self.skipped: dict[str, str] = {}
+
+    def run(self, drivers: Sequence[Driver], pool: ThreadPoolExecutor, workers: int, patient_until: float) -> None:
+        """Start drivers as they become ready and collect how they end."""
+        waiting = list(drivers)
+        while waiting or self._running:
+            if self._stop.is_set():
+                self.skipped.update((driver.name, ABORTED) for driver in waiting)
+                waiting.clear()
+            patient = time.monotonic() < patient_until
+            while waiting and len(self._running) < workers:
+                ready = next_ready(waiting, {name for name, _ in self._running.values()}, patient=patient)
+                if ready is None:
+                    break
+                waiting.remove(ready)
+                self._start(ready, pool)
+            self._collect()
+            self._beat()
+
+    def ended(self) -> CycleResult:
+        """Return how the cycle ended."""
+        named = sorted(self.outcomes.items())
+        return CycleResult(
+            task_id=self._task_id,
+            status=FAILED if self._stop.is_set() else COMPLETED,
+            completed=tuple(name for name, outcome in named if outcome.status == COMPLETED),
+            failed=tuple(name for name, outcome in named if outcome.status != COMPLETED),
+            skipped=dict(sorted(self.skipped.items())),
+            outcomes=self.outcomes,
+        )
+
+    def _start(self, driver: Driver, pool: ThreadPoolExecutor) -> None:
+        try:
+            task_id = self._store.open_task(TASK_TYPE, driver=driver.name, feed=driver.feeds[0], parent=self._task_id)
+        except DriverBusyError as error:
+            self.skipped[driver.name] = str(error)
+            return
+        except StoreError as error:
+            self.outcomes[driver.name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
+            return
+        self._running[pool.submit(self._start_run, driver, task_id, self._forced)] = (driver.name, task_id)
+
+    def _collect(self) -> None:
+        if not self._running:
+            return
+        done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        for future in done:
+            name, task_id = self._running.pop(future)
+            error = future.exception()
+            if error is None:
+                self.outcomes[name] = future.result()
+                continue
+            result = describe(error)
+            self.outcomes[name] = RunOutcome(FAILED, result, 0.0, 0.0)
+            # The run's own thread failed, so nobody else ends its task.
+            with suppress(StoreError):
+                self._store.close_task(task_id, FAILED, result)
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat_at >= BEAT_SECONDS:
+            self._beat_at = now
+            with suppress(StoreError):
+                self._store.beat([self._task_id, *(task_id for _, task_id in self._running.values())])
+
+
+def next_ready(waiting: Sequence[Driver], running: Collection[str], *, patient: bool) -> Driver | None:
+    """Return the first waiting driver that need not wait for another one; None when all must.
+
+    A driver waits for those that it depends on while they run or still wait themselves. Out of patience, and when
+    only drivers are left that wait for each other, the first one goes.
+    """
+    unfinished = {driver.name for driver in waiting} | set(running)
+    for driver in waiting:
+        if not patient or not (unfinished - {driver.name}).intersection(driver.depends_on):
+            return driver
+    return None if running else waiting[0]
