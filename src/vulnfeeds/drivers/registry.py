@@ -13,13 +13,14 @@ from vulnfeeds.drivers.alpine import AlpineDriver
 from vulnfeeds.drivers.debian.driver import DebianDriver
 from vulnfeeds.drivers.interface import Driver
 from vulnfeeds.drivers.kev import KEVDriver
+from vulnfeeds.drivers.nvd.nvddb import NVDDBDriver
 from vulnfeeds.drivers.nvd.nvdv2 import NVDv2Driver
 from vulnfeeds.errors import SettingsError
 
 ENTRY_POINTS: Final = "vulnfeeds.drivers"
 """Entry-point group in which other packages name their drivers."""
 
-DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, NVDv2Driver, KEVDriver)
+DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, NVDv2Driver, NVDDBDriver, KEVDriver)
 
 
 def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Driver]]:

@@ -47,3 +47,24 @@ NVD_CPE_MATCH: Final = {
     "version_end_including": "versionEndIncluding",
     "version_end_excluding": "versionEndExcluding",
 }
+
+NVDDB_RECORD: Final = {
+    "id": "@id",
+    "cve_id": "cve-id",
+    "configurations": "vulnerable-configuration",
+    "software": SOFTWARE,
+    "published": "published-datetime",
+    "last_modified": "last-modified-datetime",
+}
+NVDDB_CONFIGURATION: Final = {"id": "@id", "test": "logical-test"}
+NVDDB_TEST: Final = {"operator": "@operator", "negate": "@negate", "facts": "fact-ref", "tests": "logical-test"}
+NVDDB_FACT: Final = {"name": "@name"}
+NVDDB_CWE: Final = {"id": "@id"}
+NVDDB_METRICS: Final = {
+    "access_vector": "access-vector",
+    "access_complexity": "access-complexity",
+    "confidentiality_impact": "confidentiality-impact",
+    "integrity_impact": "integrity-impact",
+    "availability_impact": "availability-impact",
+}
+NVDDB_LINK: Final = {"href": "@href", "text": "#text"}
