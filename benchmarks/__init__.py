@@ -1,0 +1,1 @@
+"""Measurements to repeat by hand, as docs/performance.md says."""
