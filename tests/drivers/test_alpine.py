@@ -209,6 +209,22 @@ def test_the_rejections_may_be_missing(tmp_path: Path) -> None:
     assert ("alpine:3.19", "CVE-2024-0030") not in bodies(records)
 
 
+def test_rejections_that_were_published_are_not_lost_with_the_workspace(tmp_path: Path) -> None:
+    """No copy, and upstream fails for a while: the run fails rather than withdraw all that was rejected."""
+    trial = on_sample(AlpineDriver, tmp_path)
+    first, _ = trial.fetch()
+    assert isinstance(first, Checkpoint)
+    path = trial.folder / REJECTIONS / "main.yaml"
+    path.write_bytes(b"<html><body>Back soon</body></html>")
+    trial.workspace = tmp_path / "lost"
+    trial.workspace.mkdir()
+    with pytest.raises(UpstreamError, match=r"main\.yaml"):
+        trial.fetch(first)
+    path.unlink()
+    _, context = trial.run(first)
+    assert "none are applied" in context.notes[0]
+
+
 def test_a_version_given_twice_counts_with_both_lists(tmp_path: Path) -> None:
     """A repeated key loses nothing and is reported."""
     trial = on_sample(AlpineDriver, tmp_path)
@@ -295,3 +311,21 @@ def test_day_two_reads_only_the_releases_that_changed(replay: Any, upstreams: An
     assert {group for _, group in context.covered} >= {"alpine:3.20", "alpine:edge"}
     assert len(context.covered) == 7
     assert len(records) == 40534
+
+
+def test_upstream_failures_cost_only_their_release(replay: Any, upstreams: Any) -> None:
+    """An error, an empty body and a page in place of data: each release is skipped with its reason."""
+    alpine = upstreams(AlpineDriver)
+    replay.fault(
+        f"status:503:{HOST}/v3.19/main.json",
+        f"empty:{HOST}/v3.18/community.json",
+        f"html:{HOST}/v3.17/main.json",
+        f"truncate:{HOST}/v3.16/main.json",
+    )
+    _, context = alpine.run()
+    for release, file in {"3.19": "main", "3.18": "community", "3.17": "main", "3.16": "main"}.items():
+        assert f"{HOST}/v{release}/{file}.json" in context.skipped[FEED, f"alpine:{release}"]
+    assert len(context.covered) == 14
+    replay.clear()
+    _, context = alpine.run()
+    assert {group for _, group in context.covered} == {"alpine:3.16", "alpine:3.17", "alpine:3.18", "alpine:3.19"}

@@ -16,7 +16,7 @@ from vulnfeeds.drivers.debian import advisories, releases
 from vulnfeeds.drivers.debian.driver import ALWAYS_UNKNOWN, DebianDriver, DebianSettings
 from vulnfeeds.drivers.debian.tracker import Tracker
 from vulnfeeds.drivers.interface import Checkpoint
-from vulnfeeds.errors import ParseError, StatusError
+from vulnfeeds.errors import ParseError, StatusError, UpstreamError
 from vulnfeeds.records.vulnerability import Advisory
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial
 
@@ -276,3 +276,12 @@ def test_both_documents_are_needed(tmp_path: Path) -> None:
     (trial.folder / LIST).unlink()
     with pytest.raises(StatusError, match="DSA/list: HTTP status 404"):
         trial.fetch()
+
+
+@pytest.mark.parametrize("fault", ["truncate", "html", "empty"])
+@pytest.mark.parametrize("document", ["security-tracker.debian.org", "salsa.debian.org"])
+def test_upstream_failures_end_the_run(replay: Any, upstreams: Any, fault: str, document: str) -> None:
+    """Half a document, a page in its place or nothing: the run fails before anything is parsed."""
+    replay.fault(f"{fault}:{document}")
+    with pytest.raises(UpstreamError, match=document):
+        upstreams(DebianDriver).run()

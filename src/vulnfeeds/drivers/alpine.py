@@ -151,12 +151,17 @@ class AlpineDriver(Driver):
         """Bring the rejections, or go on with the last copies: releases are worth publishing without them."""
         names: list[str] = []
         marks: dict[str, str] = {}
+        before = context.checkpoint.cursor.get("rejections", []) if context.checkpoint else []
         for repository in REPOSITORIES:
             name = f"rejections-{repository}.yaml"
             target = context.workspace / name
             try:
                 context.fetcher.download(f"{REJECTIONS}{repository}.yaml", target, expect=("text",))
             except UpstreamError as error:
+                gone = isinstance(error, StatusError) and error.status == 404
+                if name in before and not gone and not target.exists():
+                    # Published with the rejections: without them every one of their records would be withdrawn.
+                    raise
                 kept = "the last copy is used" if target.exists() else "none are applied"
                 context.note(f"rejections of {repository} could not be had ({error}); {kept}")
             if target.exists():
@@ -173,7 +178,9 @@ class AlpineDriver(Driver):
             for release, reason in fetched.unavailable.items():
                 context.skip(FEED, f"alpine:{release}", reason)
             return UNCHANGED
-        return Checkpoint(fingerprint=_digest(digests), cursor={"releases": digests})
+        return Checkpoint(
+            fingerprint=_digest(digests), cursor={"releases": digests, "rejections": fetched.rejections}
+        )
 
     # --- parsing ----------------------------------------------------------------------------------------------
 
