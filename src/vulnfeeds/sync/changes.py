@@ -235,11 +235,9 @@ class Comparison:
     def _refuse(self, record: Record, reason: str, body: bytes) -> None:
         self.refused_count += 1
         if len(self.refused) < REFUSED_KEPT:
-            self.refused.append(
-                Refused(
-                    _storable(record.feed), _storable(record.group), _storable(record.key), _storable(reason), body
-                )
-            )
+            # A key may be refused for its length.
+            key = record.key[:KEY_BYTES]
+            self.refused.append(Refused(record.feed, record.group, key, reason, body))
 
     def _flush(self, *, all_of_it: bool = False) -> None:
         size = sum(len(changed.body) for changed in self._waiting)
@@ -274,10 +272,6 @@ def _no_identity(record: Record, feeds: tuple[str, ...]) -> str | None:
         if not 0 < size <= KEY_BYTES or "\x00" in value:
             return f"its {name} is empty, longer than {KEY_BYTES} bytes, or holds U+0000"
     return None
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")[:KEY_BYTES]
 
 
 def _shown(body: object) -> bytes:

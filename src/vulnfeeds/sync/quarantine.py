@@ -54,7 +54,7 @@ def stage_path(home: Path, task_id: int) -> Path:
 
 
 def keep_records(store: Store, driver: str, task_id: int, refused: Iterable[Refused], *, now: datetime) -> None:
-    """Keep refused records; an older row of the same driver, group and key makes room for the new one."""
+    """Keep refused records; the store lets a new row take the place of an older one of the same record."""
     rows = [
         QuarantineRow(
             id=0,
@@ -70,12 +70,8 @@ def keep_records(store: Store, driver: str, task_id: int, refused: Iterable[Refu
         )
         for record in refused
     ]
-    if not rows:
-        return
-    again = {_identity(row) for row in rows}
-    older = [row.id for row in store.quarantined(driver=driver) if row.kind == RECORD and _identity(row) in again]
-    store.quarantine(rows)
-    store.drop_quarantined(older)
+    if rows:
+        store.quarantine(rows)
 
 
 def release_records(store: Store, driver: str, groups: dict[Group, GroupState], refused: Iterable[Refused]) -> None:
@@ -90,7 +86,10 @@ def release_records(store: Store, driver: str, groups: dict[Group, GroupState], 
 def keep_run(
     store: Store, home: Path, driver: str, task_id: int, *, kept: KeptRun, reason: str, now: datetime
 ) -> int:
-    """Keep a run that the guard refused in place of the driver's last one; return the id of its row."""
+    """Keep a run that the guard refused, its stage file already in place; return the id of its row.
+
+    The store lets the row take the place of the driver's last refused run; that one's file goes here.
+    """
     older = [row for row in store.quarantined(driver=driver) if row.kind == RUN]
     row = QuarantineRow(
         id=0,
@@ -103,7 +102,7 @@ def keep_run(
     )
     number = store.quarantine([row])[0]
     for old in older:
-        drop(store, old.id, home)
+        stage_path(home, old.task_id).unlink(missing_ok=True)
     return number
 
 

@@ -10,6 +10,7 @@ from vulnfeeds.fetch.interface import Download, Fetcher, Limits
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
+FETCH: Final = "fetch"
 INTERVAL: Final = 1.0
 """Seconds between two tellings."""
 
@@ -27,6 +28,13 @@ class Progress:
 
     def report(self, phase: str, done: int, total: int | None = None) -> None:
         """Note how far a phase is; a driver may call this as often as it likes."""
+        self._maybe_tell(phase, done, total, {})
+
+    def downloading(self, url: str, done: int, total: int | None) -> None:
+        """Note how many bytes of a download are there; fits the fetcher's own progress."""
+        self._maybe_tell(FETCH, done, total, {"url": url, "bytes": self.fetched_bytes + done})
+
+    def _maybe_tell(self, phase: str, done: int, total: int | None, more: dict[str, Any]) -> None:
         now = self._clock()
         # A clock that was set back must not silence the progress.
         if phase == self._phase and 0 <= now - self._told_at < INTERVAL:
@@ -36,7 +44,23 @@ class Progress:
         if total is not None:
             progress["total"] = total
             progress["percent"] = round(100 * min(done, total) / total, 1) if total > 0 else 100.0
-        self._tell({**progress, "records": self.records, "bytes": self.fetched_bytes})
+        self._tell({**progress, "records": self.records, "bytes": self.fetched_bytes, **more})
+
+
+class DownloadRelay:
+    """Carries a fetcher's progress to a run that begins after the fetcher was made."""
+
+    def __init__(self) -> None:
+        self._take: Callable[[str, int, int | None], None] | None = None
+
+    def lead_to(self, progress: Progress) -> None:
+        """Tell this progress from now on."""
+        self._take = progress.downloading
+
+    def __call__(self, url: str, done: int, total: int | None) -> None:
+        """Take what the fetcher says."""
+        if self._take is not None:
+            self._take(url, done, total)
 
 
 class MeteredFetcher:

@@ -23,7 +23,7 @@ from vulnfeeds.sync.changes import Comparison
 from vulnfeeds.sync.checkpoints import Envelope
 from vulnfeeds.sync.outcome import COMPLETED, FAILED, RunResult, describe
 from vulnfeeds.sync.quarantine import KeptRun
-from vulnfeeds.sync.reporting import MeteredFetcher, Progress, Tell
+from vulnfeeds.sync.reporting import DownloadRelay, MeteredFetcher, Progress, Tell
 from vulnfeeds.sync.severities import Scores, SeveritySource
 
 STAGING: Final = "staging"
@@ -43,10 +43,12 @@ def execute(
     secrets: dict[str, str] | None = None,
     forced: bool = False,
     progress: Tell | None = None,
+    downloads: DownloadRelay | None = None,
 ) -> RunResult:
     """Run a driver for an open task and end that task, completed or failed; raise StoreError only.
 
     `clock` gives seconds since the epoch. `progress` gets what the task's progress gets, at most once a second.
+    `downloads` is what the fetcher was given as its progress, if it was.
     """
 
     def tell(said: dict[str, Any]) -> None:
@@ -55,6 +57,8 @@ def execute(
             progress(said)
 
     run = _Run(driver, store=store, home=home, task_id=task_id, clock=clock, source=severity_source, tell=tell)
+    if downloads is not None:
+        downloads.lead_to(run.progress)
     try:
         return run.go(fetcher, secrets or {}, forced=forced)
     except Exception as error:  # noqa: BLE001 - see above
