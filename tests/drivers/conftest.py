@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_runs import Upstreams
 
+from tests.drivers.driver_runs import Upstreams
 from vulnfeeds.drivers.interface import Driver
 
 

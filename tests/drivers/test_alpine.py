@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_runs import SAMPLE, archive_members, bodies, on_sample, oracle_items, replaced
 
+from tests.drivers.driver_runs import SAMPLE, archive_members, bodies, on_sample, oracle_items, replaced
 from vulnfeeds.drivers.alpine import AlpineDriver, AlpineSettings
 from vulnfeeds.drivers.interface import Checkpoint, Unchanged
 from vulnfeeds.errors import ParseError, UpstreamError

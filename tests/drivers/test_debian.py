@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_runs import SAMPLE, bodies, on_sample, oracle_items, replaced
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, oracle_items, replaced
 from vulnfeeds.drivers.debian import advisories, releases
 from vulnfeeds.drivers.debian.driver import ALWAYS_UNKNOWN, DebianDriver, DebianSettings
 from vulnfeeds.drivers.debian.tracker import Tracker

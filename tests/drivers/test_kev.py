@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_runs import SAMPLE, bodies, on_sample, oracle_items, replaced
 
+from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, oracle_items, replaced
 from vulnfeeds.drivers.kev import GROUP, KEVDriver
 from vulnfeeds.errors import ParseError, RecordError
 from vulnfeeds.records import kev

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from driver_runs import archive_members
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.drivers.driver_runs import archive_members
 from vulnfeeds.drivers.formats import secdb
 from vulnfeeds.drivers.formats.secdb import Fix
 from vulnfeeds.errors import ParseError
