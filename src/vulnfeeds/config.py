@@ -112,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dependency_patience_seconds: NotNegative = 1800
     """How long in a cycle a driver waits for a driver whose records it uses; after that it goes on with what the
     store holds."""
+    pages_max_mb: NotNegative = 0
+    """Most MiB of rendered pages to keep in the data folder; those made first go first. 0: no limit."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     nvd_api_key: Secret = Secret()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from cyclopts import App
 
 from vulnfeeds.config import PREFIX, Registry, Secret, Settings, hide_password
 from vulnfeeds.drivers.interface import DriverSettings
@@ -100,6 +101,14 @@ def defaults(registry: Registry) -> str:
         for field in msgspec.structs.fields(kind):
             lines += _entry(field, meaning)
     return "".join(lines)
+
+
+def commands(app: App) -> str:
+    """Return the command reference as Markdown."""
+    made = "This page is made from the declarations in the code: `vulnfeeds config reference --commands`."
+    head, _, rest = app.generate_docs().partition("\n")
+    lines = [head, "", made, *rest.splitlines()]
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
 
 def effective(settings: Settings) -> dict[str, Any]:

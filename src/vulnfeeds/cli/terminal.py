@@ -36,7 +36,7 @@ class Terminal:
         """Show rows: the keys of `columns` in their order under their titles; in JSON, rows as they are."""
         found = list(rows)
         if self.as_json:
-            self._json(found)
+            self.value(found)
         elif not found:
             self.say(nothing)
         else:
@@ -45,11 +45,15 @@ class Terminal:
     def facts(self, facts: Row) -> None:
         """Show one thing: a line for each of its facts."""
         if self.as_json:
-            self._json(facts)
+            self.value(facts)
             return
         width = max((len(name) for name in facts), default=0)
         for name, value in facts.items():
             self.output.print(Text.assemble((name.ljust(width), "bold"), "  ", shown(value)), soft_wrap=True)
+
+    def value(self, value: Any) -> None:
+        """Write a value as JSON, for programs."""
+        self.text(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
     def text(self, text: str) -> None:
         """Write text to standard output as it is, for people and programs."""
@@ -71,9 +75,6 @@ class Terminal:
         """Send what is left nowhere, after the reader of the output went away."""
         with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())
-
-    def _json(self, value: Any) -> None:
-        self.text(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
 
 
 def shown(value: Any) -> str:

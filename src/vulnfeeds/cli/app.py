@@ -1,0 +1,125 @@
+"""The list of commands, and how every error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Annotated, Final
+
+from cyclopts import App, CycloptsError, Parameter
+
+from vulnfeeds import __version__
+from vulnfeeds.cli import listening, operating, reading, service, syncing
+from vulnfeeds.cli import reference as texts
+from vulnfeeds.cli.terminal import Terminal
+from vulnfeeds.drivers.registry import load_drivers
+from vulnfeeds.errors import (
+    NotFoundError,
+    ParseError,
+    RequestError,
+    RunError,
+    SettingsError,
+    StoreError,
+    UpstreamError,
+    VulnfeedsError,
+)
+
+
+class Exit(IntEnum):
+    """What the exit code says; docs/operations.md lists them for operators."""
+
+    OK = 0
+    FAILED = 1
+    """Something that no other code names."""
+    USAGE = 2
+    """The command line makes no sense."""
+    SETTINGS = 3
+    """The settings make no sense, or cannot be read."""
+    STORE = 4
+    """The store cannot be reached, opened or written, or is of a newer version."""
+    SYNC = 5
+    """A driver failed, or an upstream could not be reached."""
+    NOT_FOUND = 6
+    """What was asked for does not exist."""
+    ADDRESS = 7
+    """The service cannot listen on its address (port in use, not allowed, no such address)."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+    PIPE = 141
+    """Whoever read the output went away."""
+
+
+_CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
+    (SettingsError, Exit.SETTINGS),
+    (StoreError, Exit.STORE),
+    (listening.AddressError, Exit.ADDRESS),
+    (syncing.SyncFailedError, Exit.SYNC),
+    (UpstreamError, Exit.SYNC),
+    (ParseError, Exit.SYNC),
+    (RunError, Exit.SYNC),
+    (NotFoundError, Exit.NOT_FOUND),
+    (RequestError, Exit.USAGE),
+)
+
+
+def build() -> App:
+    """Return the commands, in the order of the help."""
+    app = App(
+        name="vulnfeeds",
+        help="The open, self-hosted vulnerability feed service.",
+        version=f"vulnfeeds {__version__}",
+        help_format="plaintext",
+        result_action="return_value",
+    )
+    for command in (
+        service.up,
+        service.serve,
+        syncing.sync,
+        reading.feeds,
+        reading.groups,
+        reading.records,
+        reading.tasks,
+        reading.drivers,
+        reading.hosts,
+    ):
+        app.command(command)
+
+    def reference(
+        *, commands: Annotated[bool, Parameter(help="Of the commands, not the settings.", negative="")] = False
+    ) -> None:
+        """Write the reference of the settings, as in docs/configuration.md."""
+        Terminal().text(texts.commands(app) if commands else texts.configuration(load_drivers()))
+
+    config = App(name="config", help="Settings: what holds, whether they make sense, what there is to set.")
+    config.command(operating.show)
+    config.command(operating.check)
+    config.command(operating.defaults)
+    config.command(reference)
+    quarantine = App(name="quarantine", help="Records and runs that were refused: look, accept, drop.")
+    quarantine.command(operating.list_quarantined, name="list")
+    quarantine.command(operating.show_quarantined, name="show")
+    quarantine.command(operating.accept)
+    quarantine.command(operating.drop)
+    app.command(config)
+    app.command(quarantine)
+    app.register_install_completion_command(help="Install completion for the shell that runs this.")
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code. Every error that is raised on purpose ends as one line here."""
+    terminal = Terminal()
+    try:
+        build()(arguments, exit_on_error=False, print_error=True)
+        terminal.flush()
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        terminal.abandon()
+        return Exit.PIPE
+    except CycloptsError:
+        return Exit.USAGE
+    except VulnfeedsError as error:
+        terminal.complain(str(error))
+        return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)
+    return Exit.OK

@@ -1,0 +1,134 @@
+"""Runs and cycles with the real parts: what the process of a run does, and what starts it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from vulnfeeds.cli import logs
+from vulnfeeds.cli.compose import build_driver, open_writer, prepare_home, upstream_map
+from vulnfeeds.cli.progress import Watcher
+from vulnfeeds.config import Registry, Settings
+from vulnfeeds.drivers.interface import Driver
+from vulnfeeds.drivers.registry import load_drivers
+from vulnfeeds.fetch.http import HTTPFetcher
+from vulnfeeds.store.interface import TaskFilter
+from vulnfeeds.store.opening import SQLStore
+from vulnfeeds.sync.cycle import CycleResult, run_cycle
+from vulnfeeds.sync.outcome import COMPLETED, RunResult
+from vulnfeeds.sync.reporting import Tell
+from vulnfeeds.sync.run import execute
+from vulnfeeds.sync.schedule import seconds_until_due
+from vulnfeeds.sync.worker import RunOutcome, supervise
+
+
+class RunOrder(msgspec.Struct, frozen=True):
+    """What the process of a run is told."""
+
+    settings: Settings
+    driver: str
+    task_id: int
+    forced: bool
+    owner: str
+    """Whom the task belongs to: the process that supervises the run."""
+    log_level: str
+
+
+def enter_run(order: RunOrder, tell: Tell) -> RunResult:
+    """Do one run, in a process of its own: with a store, a fetcher and a driver built from the settings."""
+    settings = order.settings
+    logs.set_up(order.log_level)
+    driver = build_driver(settings, load_drivers(), order.driver)
+    with (
+        open_writer(settings, migrate=False, owner=order.owner) as store,
+        HTTPFetcher(settings.fetch, upstream_map(settings), driver.upstreams) as fetcher,
+    ):
+        return execute(
+            driver,
+            store=store,
+            fetcher=fetcher,
+            home=settings.home,
+            task_id=order.task_id,
+            clock=time.time,
+            severity_source=settings.severity_source,
+            secrets=settings.secrets,
+            forced=order.forced,
+            progress=tell,
+        )
+
+
+class Cycles:
+    """Runs cycles over a store, each run in a process of its own; a set `stop` ends what is under way."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, store: SQLStore, watcher: Watcher, stop: threading.Event
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._watcher = watcher
+        self._stop = stop
+        self._drivers = [build_driver(settings, registry, name) for name in settings.drivers]
+        self._disabled = [name for name in registry if name not in settings.drivers]
+        # On a live terminal the lines of a run's process would break what is drawn; its task says how it went.
+        self._child_level = "error" if type(watcher) is not Watcher else settings.log_level
+        prepare_home(settings)
+
+    def run(self, only: Collection[str] | None = None, *, forced: bool = False) -> CycleResult:
+        """Run the drivers that are on, or those of `only`, and return when all have ended."""
+        chosen = [driver.name for driver in self._drivers if only is None or driver.name in only]
+        self._watcher.cycle_began(chosen)
+        ended = run_cycle(
+            self._store,
+            self._drivers,
+            self._start,
+            workers=self._settings.workers,
+            only=only,
+            forced=forced,
+            patience_seconds=self._settings.dependency_patience_seconds,
+            disabled=self._disabled,
+            stop=self._stop,
+        )
+        self._watcher.cycle_ended(ended)
+        return ended
+
+    def due(self, now: float) -> list[str]:
+        """Return the drivers that are on and have not completed a run within the last `driver_sync` seconds."""
+        return [driver.name for driver in self._drivers if not self._wait(driver.name, now)]
+
+    def seconds_until_due(self, now: float) -> float:
+        """Return how long until the first driver is due; 0.0 when one is."""
+        return min((self._wait(driver.name, now) for driver in self._drivers), default=self._settings.driver_sync)
+
+    def prune(self, now: datetime) -> None:
+        """Forget what is past its retention."""
+        kept = self._settings.retention
+        self._store.prune(
+            generations_before=now - timedelta(hours=kept.generations_hours),
+            versions_before=now - timedelta(days=kept.versions_days),
+            tasks_before=now - timedelta(days=kept.tasks_days),
+        )
+
+    def _wait(self, driver: str, now: float) -> float:
+        last = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=1)
+        started = last[0].started_at.replace(tzinfo=UTC).timestamp() if last else None
+        return seconds_until_due(now, started, self._settings.driver_sync)
+
+    def _start(self, driver: Driver, task_id: int, forced: bool) -> RunOutcome:
+        self._watcher.began(driver.name)
+        outcome = supervise(
+            enter_run,
+            RunOrder(self._settings, driver.name, task_id, forced, self._store.owner, self._child_level),
+            store=self._store,
+            task_id=task_id,
+            deadline_seconds=driver.settings.deadline_seconds,
+            memory_mb=driver.settings.memory_mb,
+            on_progress=partial(self._watcher.progressed, driver.name),
+            stop=self._stop,
+        )
+        self._watcher.ended(driver.name, outcome)
+        return outcome
