@@ -31,7 +31,7 @@ HOST = "upstream.example"
 FEED = "vulnerabilities"
 
 
-class Failure(Exception):
+class ScriptedError(Exception):
     """An error that no contract names."""
 
 
@@ -63,12 +63,12 @@ class Scripted(Driver):
         script = json.loads((context.workspace / "script.json").read_bytes())
         for position, (group, key, version, severity) in enumerate(script.get("records", [])):
             if position == script.get("fail_at"):
-                raise Failure("as the script says")
+                raise ScriptedError("as the script says")
             body = script.get("bodies", {}).get(key) or self.body(group, key, version, severity)
             yield Record(FEED, group, key, body, takes_severity=severity == "Unknown")
             time.sleep(script.get("pause", 0))
         if script.get("fail_at") == len(script.get("records", [])):
-            raise Failure("as the script says")
+            raise ScriptedError("as the script says")
         for group in script.get("cover", []):
             context.cover(FEED, group)
         for group, reason in script.get("skip", {}).items():
