@@ -58,8 +58,10 @@ def test_any_header_is_understood_or_refused(accepted: str) -> None:
 @pytest.mark.parametrize(
     "accept",
     [
-        None, "", "*/*", "application/json", "Application/JSON; charset=utf-8", "application/*", "text/html, */*;q=0.1", "*",
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8", "application/json;q=0.1, */*;q=0",
+        None, "", "*/*", "application/json", "Application/JSON; charset=utf-8", "application/*", "*",
+        "text/html, */*;q=0.1",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
+        "application/json;q=0.1, */*;q=0",
     ],
 )  # fmt: skip
 def test_json_is_acceptable(accept: str | None) -> None:

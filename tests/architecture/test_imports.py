@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str] | None] = {
     "store": {"errors", "records"},
     "sync": {"errors", "records", "drivers", "fetch.interface", "store.interface"},
     "publish": {"errors", "records", "store.interface"},
-    "api": {"errors", "records", "catalog", "publish", "store.interface"},
+    "api": {"errors", "records", "catalog", "publish", "store.interface", "web"},
     "web": {"errors", "catalog", "store.interface"},
     "sample": set(),
     "testing": {"errors", "records", "catalog", "fetch", "drivers", "store", "sync", "publish", "api", "web"},

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from vulnfeeds.api.feeds import FeedRoutes
 from vulnfeeds.api.health import HealthRoutes
 from vulnfeeds.api.paths import TidyPaths
+from vulnfeeds.api.people import PeopleRoutes
 from vulnfeeds.api.problems import HANDLERS
 from vulnfeeds.api.tasks import TaskRoutes
 from vulnfeeds.publish.pages import PageFolder
@@ -38,6 +39,7 @@ def create_app(
     feeds = FeedRoutes(store, pages, clock=clock, since_margin=since_margin)
     tasks = TaskRoutes(store)
     health = HealthRoutes(store, ready)
+    people = PeopleRoutes(store, clock)
     routes = [
         Route("/", health.ping),
         Route("/health", health.health),
@@ -48,6 +50,9 @@ def create_app(
         Route("/feeds/{feed}/{group}/records/{key:path}", feeds.record),
         Route("/tasks", tasks.tasks),
         Route("/tasks/{task_id}", tasks.task),
+        Route("/swagger.json", people.swagger),
+        Route("/docs", people.docs),
+        Route("/status", people.status),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(TidyPaths)], exception_handlers=HANDLERS)
     app.router.redirect_slashes = False

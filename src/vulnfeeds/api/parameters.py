@@ -14,8 +14,8 @@ LONGEST_QUERY: Final = 8000
 MOST: Final = 1000
 """Largest `limit`, and the size of a page without one."""
 
-_YES: Final = frozenset({"true", "t", "1", "yes"})
-_NO: Final = frozenset({"false", "f", "0", "no", ""})
+_YES: Final = frozenset({"true", "t", "1"})
+_NO: Final = frozenset({"false", "f", "0", ""})
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _SHOWN: Final = 40
 
