@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from record_bodies import BODIES
 
+from tests.records.record_bodies import BODIES
 from vulnfeeds.errors import RecordError
 from vulnfeeds.records import canonical
 from vulnfeeds.records.contract import check

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted import FEED, Scripted, ScriptedSettings, run, write_script
-from test_run import body_of, cve, script, state, versions
 
+from tests.sync.scripted import FEED, Scripted, ScriptedSettings, run, write_script
+from tests.sync.test_run import body_of, cve, script, state, versions
 from vulnfeeds.errors import ConflictError, NotFoundError, RecordError, RunError
 from vulnfeeds.store.interface import QuarantineRow, Store, TaskFilter
 from vulnfeeds.sync import quarantine

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted import FEED, Scripted, ScriptedDelta, ScriptedNVD, ScriptedSettings, run, write_script
 
+from tests.sync.scripted import FEED, Scripted, ScriptedDelta, ScriptedNVD, ScriptedSettings, run, write_script
 from vulnfeeds.drivers.interface import Context, Mode
 from vulnfeeds.errors import DriverBusyError
 from vulnfeeds.records.record import Record

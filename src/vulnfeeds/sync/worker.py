@@ -38,6 +38,8 @@ LOOK_SECONDS: Final = 0.25
 """How often the parent looks at the clock and at the child's memory."""
 GRACE_SECONDS: Final = 10.0
 """How long a child may take to end after it said how its run ended."""
+_ALARM_SECONDS: Final = 10.0
+"""How long after its deadline a child ends itself when nobody else did."""
 _MB: Final = 1 << 20
 
 Enter = Callable[[Any, Tell], RunResult]
@@ -74,6 +76,7 @@ def supervise(
     memory_mb: int,
     on_progress: Tell = lambda said: None,
     stop: StopEvent | None = None,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> RunOutcome:
     """Run `enter(order, tell)` in a process of its own and see to it that the open task ends.
 
@@ -82,9 +85,9 @@ def supervise(
     """
     began = time.monotonic()
     child = _Child(enter, order, memory_mb, deadline_seconds)
-    watch = _Watch(child, store, task_id, began + deadline_seconds, memory_mb, stop)
+    watch = _Watch(child, store, task_id, memory_mb=memory_mb, stop=stop, grace_seconds=grace_seconds)
     try:
-        answer, failure = watch.until_ended(on_progress)
+        answer, failure = watch.until_ended(began + deadline_seconds, on_progress)
     finally:
         child.end()
     if answer is None:
@@ -165,18 +168,25 @@ class _Watch:
     """Waits for a child's answer and for anything that ends its run before that."""
 
     def __init__(
-        self, child: _Child, store: Store, task_id: int, deadline: float, memory_mb: int, stop: StopEvent | None
+        self,
+        child: _Child,
+        store: Store,
+        task_id: int,
+        *,
+        memory_mb: int,
+        stop: StopEvent | None,
+        grace_seconds: float,
     ) -> None:
         self._child = child
         self._store = store
         self._task_id = task_id
-        self._deadline = deadline
         self._memory_mb = memory_mb
         self._stop = stop
+        self._grace_seconds = grace_seconds
         self._beat_at = 0.0
         self.peak_mb = 0.0
 
-    def until_ended(self, on_progress: Tell) -> tuple[RunResult | None, RunError | None]:
+    def until_ended(self, deadline: float, on_progress: Tell) -> tuple[RunResult | None, RunError | None]:
         """Return the answer, or why the child must go; (None, None) when it went by itself without an answer."""
         child = self._child
         while True:
@@ -184,14 +194,14 @@ class _Watch:
             if child.answers in ready:
                 message = self._receive()
                 if isinstance(message, RunResult):
-                    child.process.join(GRACE_SECONDS)
+                    child.process.join(self._grace_seconds)
                     return message, None
                 if message is None:
                     return None, self._ended_without_answer()
                 on_progress(message)
             elif ready:
                 return None, None
-            if failure := self._failure():
+            if failure := self._failure(deadline):
                 child.kill()
                 return None, failure
             self._beat()
@@ -206,13 +216,13 @@ class _Watch:
 
     def _ended_without_answer(self) -> RunError | None:
         # The pipe closes a moment before the process is gone; its exit code tells more than a signal from here.
-        self._child.process.join(GRACE_SECONDS)
+        self._child.process.join(self._grace_seconds)
         return None
 
-    def _failure(self) -> RunError | None:
+    def _failure(self, deadline: float) -> RunError | None:
         if self._stop is not None and self._stop.is_set():
             return RunError(ABORTED)
-        if time.monotonic() > self._deadline:
+        if time.monotonic() > deadline:
             return DeadlineError("the run took longer than its driver may (deadline_seconds)")
         self.peak_mb = max(self.peak_mb, usage.peak_mb(self._child.pid))
         if self.peak_mb > self._memory_mb:
@@ -264,7 +274,7 @@ def _limit(memory_mb: int, deadline_seconds: float) -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (ceiling, hard))
     # Its default action needs no interpreter: it works while native code never comes back.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, deadline_seconds + GRACE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, deadline_seconds + _ALARM_SECONDS)
 
 
 def _die_with_parent(lifeline: Connection) -> None:
