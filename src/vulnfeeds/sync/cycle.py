@@ -116,9 +116,10 @@ class _Cycle:
     def ended(self) -> CycleResult:
         """Return how the cycle ended."""
         named = sorted(self.outcomes.items())
+        errors = [outcome.result.get("error") for outcome in self.outcomes.values()]
         return CycleResult(
             task_id=self._task_id,
-            status=FAILED if self._stop.is_set() else COMPLETED,
+            status=FAILED if ABORTED in [*errors, *self.skipped.values()] else COMPLETED,
             completed=tuple(name for name, outcome in named if outcome.status == COMPLETED),
             failed=tuple(name for name, outcome in named if outcome.status != COMPLETED),
             skipped=dict(sorted(self.skipped.items())),
