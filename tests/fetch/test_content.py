@@ -91,7 +91,7 @@ def test_an_html_page_is_refused_under_any_other_announcement(
 ) -> None:
     """The error quotes the start of what came, and is not tried again: it does not pass by itself."""
     upstream.put(URL, HTML)
-    with upstream.fetcher() as fetcher, pytest.raises(DownloadError, match="an HTML page: .<!DOCTYPE html>"):
+    with upstream.fetcher() as fetcher, pytest.raises(DownloadError, match=r"an HTML page: .<!DOCTYPE html>"):
         fetcher.download(URL, tmp_path / "data", expect=(kind,))
     assert len(upstream.log) == 1
     assert list(tmp_path.iterdir()) == []
@@ -242,7 +242,9 @@ def test_a_decompression_bomb_ends_at_the_ceiling(upstream: UpstreamSimulator, t
     cuts=st.lists(st.integers(1, 500), min_size=1, max_size=50),
     padding=st.integers(0, 3),
 )
-def test_decoding_does_not_depend_on_how_the_bytes_are_cut(members: list[bytes], cuts: list[int], padding: int) -> None:
+def test_decoding_does_not_depend_on_how_the_bytes_are_cut(
+    members: list[bytes], cuts: list[int], padding: int
+) -> None:
     """Law: decode(any cutting of encode(x)) = x, for several gzip members and zero padding after them."""
     encoded = b"".join(gzip.compress(member, mtime=0) for member in members) + b"\0" * padding
     decoder = TransportDecoder("u", "gzip", 1 << 30, 0)

@@ -64,7 +64,12 @@ def parse_address(url: str) -> Address:
         raise ValueError("only printable ASCII without blanks is possible in a URL")
     if "\\" in url:
         raise ValueError("a backslash is not possible in a URL")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # The library's own text would quote the port, which is half a password when a "/" in it is not encoded.
+        raise ValueError("host or port cannot be understood") from None
     scheme = parts.scheme.lower()
     if scheme not in _PORTS:
         raise ValueError(f"not an http or https URL (scheme {scheme!r})")
@@ -74,7 +79,7 @@ def parse_address(url: str) -> Address:
     rest = url.partition("://")[2][len(parts.netloc) :].partition("#")[0]
     if not rest.startswith("/"):
         rest = "/" + rest
-    return Address(scheme, parts.hostname, parts.port or _PORTS[scheme], rest, user)
+    return Address(scheme, parts.hostname, port or _PORTS[scheme], rest, user)
 
 
 def has_dots(path: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
@@ -15,6 +17,9 @@ from vulnfeeds.errors import DownloadError, LimitError
 from vulnfeeds.fetch.decompress import MAX_BYTES, MAX_RATIO, open_bounded
 from vulnfeeds.fetch.encoding import RATIO_FROM
 from vulnfeeds.fetch.sniff import looks_like
+
+_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, UnicodeDecodeError, zlib.error)
+_BUFFER = 64 << 10
 
 
 class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +52,7 @@ def members(
     walk = _zip_members if looks_like("zip", head) else _tar_members
     try:
         yield from walk(path, shown, wanted, bounds)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         raise DownloadError(shown, f"the archive is broken: {error}") from error
 
 
@@ -80,7 +85,7 @@ def _tar_members(
             _check_size(url, name, member.size, limits)
             content = archive.extractfile(member)
             if content is not None:
-                yield name, cast(BinaryIO, content)
+                yield name, _guarded(content, url, name)
 
 
 def _zip_members(
@@ -103,7 +108,33 @@ def _zip_members(
             if limits.max_ratio and total > max(RATIO_FROM, limits.max_ratio * packed):
                 raise LimitError(url, f"{packed} bytes stand for {total}, above the ratio {limits.max_ratio:g}")
             with _opened(url, archive, member) as content:
-                yield name, cast(BinaryIO, content)
+                yield name, _guarded(content, url, name)
+
+
+class _Member(io.RawIOBase):
+    """A member's content, whose breakage shows in the reader's hands: there too it is a DownloadError."""
+
+    def __init__(self, content: IO[bytes], url: str, name: str) -> None:
+        super().__init__()
+        self._content = content
+        self._url = url
+        self._name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        try:
+            piece = self._content.read(len(view))
+        except _BROKEN as error:
+            raise DownloadError(self._url, f"the member {self._name[:120]!r} is broken: {error}") from error
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+def _guarded(content: IO[bytes], url: str, name: str) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Member(content, url, name), _BUFFER))
 
 
 def _opened(url: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:

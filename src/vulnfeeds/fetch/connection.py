@@ -120,13 +120,16 @@ class Connection:
         status = response.status_code
         location = response.headers.get("Location", "")
         if status in _REDIRECTS and location:
-            return urljoin(str(place.address), location)
+            try:
+                return urljoin(str(place.address), location)
+            except ValueError as error:
+                raise DownloadError(place.url, f"redirected to {redacted(location)[:200]!r}: {error}") from None
         detail = response.headers.get("message", "").strip()[:200]
-        error = StatusError(place.url, status, "".join(c if c.isprintable() else " " for c in detail))
+        refusal = StatusError(place.url, status, "".join(c if c.isprintable() else " " for c in detail))
         if not is_transient(status, place.host, self._settings):
-            raise error
+            raise refusal
         after = parse_retry_after(response.headers.get("Retry-After", ""), self._clock())
-        raise TransientError(error, after=after, throttled=after is not None or status in (403, 429))
+        raise TransientError(refusal, after=after, throttled=after is not None or status in (403, 429))
 
     def _hop(self, place: Place, target: str) -> Place:
         """Return the place that a redirect leads to, if it may: through the gate, and never out of a mirror."""
@@ -158,8 +161,9 @@ def _new_client(settings: FetchSettings) -> httpx2.Client:
     context = httpx2.create_ssl_context()
     if settings.ca_file:
         context.load_verify_locations(settings.ca_file)
-    # The library's own line for each request shows queries whole; ours does not.
+    # The libraries' own lines show queries whole, or say nothing that our line about a retry does not say.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     contact = f"; {settings.contact}" if settings.contact else ""
     return httpx2.Client(
         verify=context,

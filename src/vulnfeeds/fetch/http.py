@@ -21,7 +21,7 @@ from vulnfeeds.fetch.gate import HostGate
 from vulnfeeds.fetch.interface import Download, Limits
 from vulnfeeds.fetch.job import DownloadJob
 from vulnfeeds.fetch.mirrors import Place, UpstreamMap
-from vulnfeeds.fetch.retries import TransientError, wait_before_next
+from vulnfeeds.fetch.retries import RetryPlan, TransientError
 from vulnfeeds.fetch.settings import FetchSettings
 from vulnfeeds.fetch.sniff import HEAD_BYTES, check_head
 from vulnfeeds.fetch.stream import Body, Deadline
@@ -136,32 +136,17 @@ class HTTPFetcher:
 
     def _retrying(self, place: Place, deadline: Deadline, attempt: Callable[[], T]) -> T:
         """Return what `attempt` returns, tried again after failures that can pass."""
-        turnstile = self._connection.turnstile(place)
-        failed, wait, late = 0, 0.0, False
-
-        def plan(error: Exception) -> bool | float:
-            nonlocal failed, wait, late
-            if not isinstance(error, TransientError):
-                return False
-            failed += 1
-            wait = wait_before_next(error, failed, self._settings, self._chance)
-            if error.throttled:
-                turnstile.hold(wait)
-            # No wait here: it comes below, by the sleep that we were given, and not after the last attempt.
-            late = wait >= deadline.remaining
-            return False if late else 0.0
-
+        plan = RetryPlan(self._settings, self._chance, self._connection.turnstile(place), deadline)
         try:
-            for trial in stamina.retry_context(on=plan, attempts=self._settings.attempts, timeout=None):
-                if failed:
-                    logger.info("retry url=%s attempt=%d after=%.1fs", place.url, failed + 1, wait)
-                    self._sleep(wait)
+            for trial in stamina.retry_context(on=plan.decide, attempts=self._settings.attempts, timeout=None):
+                if plan.failed:
+                    text = "retry url=%s attempt=%d after=%.1fs reason=%s"
+                    logger.warning(text, place.url, plan.failed + 1, plan.wait, plan.reason)
+                    self._sleep(plan.wait)
                 with trial:
                     return attempt()
         except TransientError as last:
-            if late and failed < self._settings.attempts:
-                raise deadline.over(last.error) from last.error
-            raise last.error from last.__cause__
+            raise plan.outcome(last) from last.__cause__
         raise AssertionError("retries end with a result or an error")
 
 

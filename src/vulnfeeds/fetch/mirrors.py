@@ -61,12 +61,16 @@ class UpstreamMap(msgspec.Struct, frozen=True):
         """Refuse mirrors that could not work, before anything is asked."""
         for host, mirror in {"default": self.default, **self.hosts}.items():
             if "://" in mirror and not mirror.startswith("file://"):
+                # Not even redacted: a password whose "/" is not encoded cannot be told from a path.
+                shown = "(its text is not shown, it may hold a password)" if "@" in mirror else repr(mirror)
                 try:
                     address = parse_address(mirror)
                 except ValueError as error:
-                    raise SettingsError(f"upstreams: mirror of {host}: {redacted(mirror)!r}: {error}") from None
-                if address.query:
-                    raise SettingsError(f"upstreams: mirror of {host}: {redacted(mirror)!r}: must have no query")
+                    raise SettingsError(f"upstreams: mirror of {host}: {shown}: {error}") from None
+                if "?" in mirror or "#" in mirror or has_dots(address.path):
+                    raise SettingsError(
+                        f"upstreams: mirror of {host}: {shown}: no query, fragment or dots are possible"
+                    )
             elif mirror.startswith("file://"):
                 _folder_of(mirror)
 

@@ -5,9 +5,31 @@ from __future__ import annotations
 import email.utils
 import random
 from datetime import UTC
+from typing import Protocol
 
 from vulnfeeds.errors import UpstreamError
 from vulnfeeds.fetch.settings import FetchSettings
+
+
+class Bounds(Protocol):
+    """What a plan must know of the time that is left."""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that are left."""
+        ...
+
+    def over(self, last: Exception | None = None) -> UpstreamError:
+        """Return the error that says that none are left."""
+        ...
+
+
+class Held(Protocol):
+    """What a plan tells a host's turnstile."""
+
+    def hold(self, seconds: float) -> None:
+        """Let no request to the host pass for so long."""
+        ...
 
 
 class TransientError(Exception):
@@ -52,3 +74,42 @@ def wait_before_next(failure: TransientError, attempt: int, settings: FetchSetti
         return settings.throttled_seconds
     ceiling = settings.backoff_first_seconds * 2.0 ** min(attempt - 1, 60)
     return min(ceiling, settings.backoff_max_seconds) * chance.uniform(0.5, 1.0)
+
+
+class RetryPlan:
+    """What became of the attempts at one download, and when the next one is due.
+
+    The wait is the caller's (`wait` seconds, before the next attempt), so that it goes by the caller's clock and does
+    not come after the last attempt.
+    """
+
+    def __init__(self, settings: FetchSettings, chance: random.Random, turnstile: Held, bounds: Bounds) -> None:
+        self._settings = settings
+        self._chance = chance
+        self._turnstile = turnstile
+        self._bounds = bounds
+        self._late = False
+        self.failed = 0
+        """Attempts that failed."""
+        self.wait = 0.0
+        """Seconds to wait before the next attempt."""
+        self.reason = ""
+        """Why the last attempt failed."""
+
+    def decide(self, error: Exception) -> bool | float:
+        """Return False when the failure cannot pass or there is no time left, else 0.0: try again."""
+        if not isinstance(error, TransientError):
+            return False
+        self.failed += 1
+        self.reason = error.error.reason
+        self.wait = wait_before_next(error, self.failed, self._settings, self._chance)
+        if error.throttled:
+            self._turnstile.hold(self.wait)
+        self._late = self.wait >= self._bounds.remaining
+        return False if self._late else 0.0
+
+    def outcome(self, last: TransientError) -> UpstreamError:
+        """Return the error to raise when the last attempt failed."""
+        if self._late and self.failed < self._settings.attempts:
+            return self._bounds.over(last.error)
+        return last.error

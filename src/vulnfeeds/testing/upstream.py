@@ -96,11 +96,11 @@ class UpstreamSimulator:
         self._modified: dict[str, datetime] = {}
         self._handlers: dict[str, Handler] = {}
         self._faults: list[Fault] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._idle = threading.Condition(self._lock)
         self._open = 0
+        self._log: list[Seen] = []
         self.stopped = threading.Event()
-        self.log: list[Seen] = []
-        """Requests so far, in the order in which they were over."""
         self.most_at_once = 0
         """Most requests that were under way at the same time."""
         handler = type("BoundHandler", (_Handler,), {"simulator": self})
@@ -161,6 +161,13 @@ class UpstreamSimulator:
         """Remove all faults."""
         with self._lock:
             self._faults.clear()
+
+    @property
+    def log(self) -> list[Seen]:
+        """Requests so far, in the order in which they ended; those under way are waited for (hanging ones not)."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._open == 0, timeout=5)
+            return self._log
 
     @property
     def upstreams(self) -> UpstreamMap:
@@ -227,9 +234,10 @@ class UpstreamSimulator:
 
     def ended(self, seen: Seen) -> None:
         """Note a request that is over."""
-        with self._lock:
+        with self._idle:
             self._open -= 1
-            self.log.append(seen)
+            self._log.append(seen)
+            self._idle.notify_all()
 
 
 class _Server(ThreadingHTTPServer):
@@ -258,19 +266,19 @@ class _Handler(BaseHTTPRequestHandler):
         simulator = self.simulator
         simulator.began()
         url, began, status, sent = "https:/" + self.path, time.monotonic(), 0, 0
+        fault = simulator.fault_for(url)
         try:
-            fault = simulator.fault_for(url)
-            if fault.hang:
-                simulator.stopped.wait()
-                self.close_connection = True
-                return
-            status, headers, body = self._answer(url, fault)
-            sent = self._send(status, headers, body, fault)
+            if not fault.hang:
+                status, headers, body = self._answer(url, fault)
+                sent = self._send(status, headers, body, fault)
         except OSError:
             self.close_connection = True
         finally:
             heard = {name.lower(): value for name, value in self.headers.items()}
             simulator.ended(Seen(self.command, url, status, heard, sent, began))
+        if fault.hang:
+            simulator.stopped.wait()
+            self.close_connection = True
 
     do_HEAD = do_GET  # noqa: N815 (the library's name)
 
