@@ -58,6 +58,11 @@ def upstream_map(settings: Settings) -> UpstreamMap:
     return UpstreamMap(settings.upstream_mirror or "", settings.upstreams)
 
 
+def sample_upstream() -> Path:
+    """Return the folder mirror that ships with the package."""
+    return Path(str(files("vulnfeeds") / "sample" / "upstream"))
+
+
 def of_sample(settings: Settings, flags: dict[str, Any]) -> Settings:
     """Return the settings for the sample upstream: a data folder and store of its own, this machine only.
 
@@ -69,7 +74,7 @@ def of_sample(settings: Settings, flags: dict[str, Any]) -> Settings:
         home=home,
         store=settings.store if flags.get("store") else "",
         host=settings.host if flags.get("host") else "127.0.0.1",
-        upstream_mirror=str(files("vulnfeeds") / "sample" / "upstream"),
+        upstream_mirror=str(sample_upstream()),
         upstreams={},
         api_only=False,
     )

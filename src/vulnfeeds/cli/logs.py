@@ -24,7 +24,7 @@ class LineFormatter(logging.Formatter):
     default_msec_format = None
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with what was given as `extra` (and in it as `facts`) behind it and a traceback below it."""
+        """Return the line: what was given as `extra`, and in it as `facts`, behind it, a traceback below it."""
         part = record.name.removeprefix("vulnfeeds.")
         given = {name: value for name, value in vars(record).items() if name not in _OWN}
         given |= given.pop("facts", {})

@@ -106,9 +106,11 @@ def defaults(registry: Registry) -> str:
 def commands(app: App) -> str:
     """Return the command reference as Markdown."""
     made = "This page is made from the declarations in the code: `vulnfeeds config reference --commands`."
-    head, _, rest = app.generate_docs().partition("\n")
-    lines = [head, "", made, *rest.splitlines()]
-    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+    lines = app.generate_docs(usage_name="vulnfeeds", heading_level=1).splitlines()
+    # The usage of the program itself is written or not depending on where this is called from.
+    body = lines[lines.index("## Table of Contents") :]
+    kept = [line.rstrip() for line in body if "(#vulnfeeds-install-completion)" not in line]
+    return "\n".join(["# Commands", "", made, "", *kept]).rstrip() + "\n"
 
 
 def effective(settings: Settings) -> dict[str, Any]:
