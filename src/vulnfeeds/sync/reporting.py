@@ -11,6 +11,7 @@ from vulnfeeds.fetch.interface import Download, Fetcher, Limits
 Tell = Callable[[dict[str, Any]], None]
 """Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
 FETCH: Final = "fetch"
+PARSE: Final = "parse"
 INTERVAL: Final = 1.0
 """Seconds between two tellings."""
 
@@ -23,11 +24,19 @@ class Progress:
         self._clock = clock
         self._told_at = float("-inf")
         self._phase = ""
+        self._said: tuple[str, int, int | None] = ("", 0, None)
         self.records = 0
         self.fetched_bytes = 0
 
     def report(self, phase: str, done: int, total: int | None = None) -> None:
         """Note how far a phase is; a driver may call this as often as it likes."""
+        self._said = (phase, done, total)
+        self._maybe_tell(phase, done, total, {})
+
+    def compared(self, records: int) -> None:
+        """Note how many records were compared so far, beside what the driver says of its parsing."""
+        self.records = records
+        phase, done, total = self._said if self._said[0] == PARSE else (PARSE, records, None)
         self._maybe_tell(phase, done, total, {})
 
     def downloading(self, url: str, done: int, total: int | None) -> None:

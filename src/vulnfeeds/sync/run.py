@@ -184,8 +184,7 @@ class _Run:
         self.comparison = comparison
         if parse:
             for reported in comparison.take(driver.parse(context)):
-                self.progress.records = reported
-                self.progress.report("parse", reported)
+                self.progress.compared(reported)
             if driver.mode is Mode.FULL:
                 at = datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 comparison.withdraw_unreported(self._covered(), at)
