@@ -1,1 +1,6 @@
-"""The truth: records, sequences, generations, tasks, checkpoints, quarantine; SQLite and PostgreSQL."""
+"""The truth: numbered versions of records, pages of generations, tasks, checkpoints, quarantine."""
+
+from vulnfeeds.store.interface import Store
+from vulnfeeds.store.opening import open_store
+
+__all__ = ["Store", "open_store"]

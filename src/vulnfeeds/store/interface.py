@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from vulnfeeds.records.record import Score
+
+SCORED: Final = ("nvdv2", "nvdv2:cves")
+"""The group whose records' scores the store keeps for other drivers; its keys are CVE ids."""
 
 
 class FeedRow(msgspec.Struct, frozen=True):
@@ -162,6 +165,9 @@ class QuarantineRow(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """The truth. SQLite and PostgreSQL implement it; `vulnfeeds.testing.store_suite` holds both to it."""
 
+    owner: str
+    """Whom the tasks that this store opens belong to; a helper process opens the store with its parent's owner."""
+
     # --- life ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -245,7 +251,7 @@ class Store(Protocol):
         ...
 
     def scores_changed(self, after: int) -> tuple[int, list[str]]:
-        """Return (the last number of group nvdv2:cves, CVEs whose score changed after number `after`)."""
+        """Return (the last number of group nvdv2:cves, CVEs whose score changed or went after number `after`)."""
         ...
 
     def pack(self, driver: str, bodies: Sequence[bytes]) -> list[bytes]:
@@ -260,9 +266,11 @@ class Store(Protocol):
         """Publish all of it and close the task as completed, in one transaction; return counts per group.
 
         Counts are {"created": n, "updated": n, "deleted": n} under the group's name, for groups with a change only;
-        they are put into the task's result as "changes". Raises ConflictError, with nothing changed, when a group's
-        generation is not the expected one or the task is not running. published_at is taken from the clock at
-        commit and never goes back within a group.
+        they are put into the task's result as "changes". Without a change it still keeps the checkpoint and closes
+        the task, but makes no generation. Raises ConflictError, with nothing changed, when a group's generation is
+        not the expected one or the task is not running or is another owner's; StoreError when a record is staged
+        twice or its group is not among the expected. published_at is taken from the clock at commit and never goes
+        back within a group.
         """
         ...
 
@@ -282,7 +290,7 @@ class Store(Protocol):
         ...
 
     def beat(self, task_ids: Sequence[int]) -> None:
-        """Say that the owner of these running tasks is alive."""
+        """Say that the owner of these running tasks is alive; lost quietly when the store is busy for long."""
 
     def progress(self, task_id: int, progress: dict[str, Any]) -> None:
         """Replace a running task's progress and beat; lost quietly when the store is busy."""
@@ -306,7 +314,10 @@ class Store(Protocol):
     # --- quarantine ---------------------------------------------------------------------------------------------
 
     def quarantine(self, rows: Iterable[QuarantineRow]) -> list[int]:
-        """Keep refused records or runs (their `id` is ignored) and return the ids they got."""
+        """Keep refused records or runs (their `id` is ignored) and return the ids they got.
+
+        A record that is refused again takes the place of its older row, a driver's refused run that of its last one.
+        """
         ...
 
     def quarantined(self, *, driver: str | None = None, id: int | None = None) -> list[QuarantineRow]:  # noqa: A002
@@ -320,10 +331,10 @@ class Store(Protocol):
     # --- upkeep -------------------------------------------------------------------------------------------------
 
     def prune(self, *, generations_before: datetime, versions_before: datetime, tasks_before: datetime) -> None:
-        """Forget generations, ended versions and closed tasks older than the given times.
+        """Forget generations and versions that ceased to be current, and tasks that closed, before the given times.
 
-        Current records, the current generation and the newest publish of each group always stay; raises each
-        group's floor as versions go.
+        Current records, the current generation and the newest publish of each group always stay, and so does every
+        version that a kept generation shows; raises each group's floor as versions go.
         """
 
     def live_pages(self) -> set[str]:
