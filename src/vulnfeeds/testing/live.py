@@ -20,7 +20,9 @@ def live_service(app: ASGIApp, *, host: str = "127.0.0.1") -> Iterator[str]:
 
     Raises RuntimeError when the server does not start.
     """
-    listener = socket.create_server((host, 0))
+    # Without the protocol's number asyncio leaves Nagle's algorithm on, and every answer takes 40 ms longer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind((host, 0))
     config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False, timeout_graceful_shutdown=2)
     server = _ThreadServer(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="live-service", daemon=True)
