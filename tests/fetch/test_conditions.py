@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from vulnfeeds import __version__
 from vulnfeeds.errors import DownloadError, StatusError
+from vulnfeeds.fetch.http import HTTPFetcher
 from vulnfeeds.fetch.mirrors import UpstreamMap
+from vulnfeeds.fetch.settings import FetchSettings
 from vulnfeeds.testing.upstream import MODIFIED, UpstreamSimulator
 
 URL = "https://example.org/data.json"
@@ -143,11 +146,6 @@ def test_the_validators_hold_no_secret(tmp_path: Path) -> None:
     url = "https://example.org/data.json?apiKey=SECRET1&x=1"
     with UpstreamSimulator({url: BODY}) as upstream:
         mirror = upstream.address.replace("http://", "http://user:SECRET2@")
-        with upstream.fetcher() as fetcher:
-            fetcher.close()
-        from vulnfeeds.fetch.http import HTTPFetcher
-        from vulnfeeds.fetch.settings import FetchSettings
-
         with HTTPFetcher(FetchSettings(), UpstreamMap(mirror), ["https://example.org/"]) as fetcher:
             fetcher.download(url, tmp_path / "data.json")
             assert not fetcher.download(url, tmp_path / "data.json").changed
@@ -185,9 +183,6 @@ def test_urls_are_sent_as_written(upstream: UpstreamSimulator) -> None:
 
 def test_every_request_says_who_asks(upstream: UpstreamSimulator, tmp_path: Path) -> None:
     """The User-Agent names product, version, project, and the operator's contact when there is one."""
-    from vulnfeeds import __version__
-    from vulnfeeds.fetch.settings import FetchSettings
-
     upstream.put(URL, BODY)
     with upstream.fetcher(FetchSettings(contact="security@example.org")) as fetcher:
         fetcher.download(URL, tmp_path / "data.json")
@@ -219,3 +214,11 @@ def test_progress_is_told_with_bytes_and_total(upstream: UpstreamSimulator, tmp_
         upstream.fault(URL, chunked=True)
         fetcher.download(URL, tmp_path / "other.json")
     assert told[-1] == (URL, len(large), None)
+
+
+def test_a_date_that_cannot_be_read_is_no_date(upstream: UpstreamSimulator, tmp_path: Path) -> None:
+    """An odd Last-Modified is sent back as it came, and shown as unknown."""
+    upstream.put(URL, BODY)
+    upstream.fault(URL, headers={"Last-Modified": "yesterday", "ETag": ""})
+    with upstream.fetcher() as fetcher:
+        assert fetcher.download(URL, tmp_path / "data.json").last_modified is None

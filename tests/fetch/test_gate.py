@@ -207,6 +207,18 @@ def test_redirects_stay_inside_a_mirror(tmp_path: Path) -> None:
             fetcher.get_json(url)
 
 
+def test_a_redirect_into_a_folder_mirror_is_refused(upstream: UpstreamSimulator, tmp_path: Path) -> None:
+    """A host that the map answers from a folder is not reached by another host's redirect."""
+    upstream.redirect("https://ok/a", "https://secdb.example/x.json")
+    upstreams = UpstreamMap(hosts={"secdb.example": str(tmp_path)})
+    allowed = [f"{upstream.address}/ok/", "https://secdb.example/"]
+    with (
+        HTTPFetcher(FetchSettings(), upstreams, allowed) as fetcher,
+        pytest.raises(HostRefusedError, match="into a folder mirror"),
+    ):
+        fetcher.get_json(f"{upstream.address}/ok/a")
+
+
 def test_a_mirror_keeps_its_user_through_redirects(tmp_path: Path) -> None:
     """The mirror's own login goes with every hop inside of it."""
     url = "https://example.org/a"

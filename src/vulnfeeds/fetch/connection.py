@@ -21,6 +21,7 @@ from vulnfeeds.fetch.retries import TransientError, is_transient, parse_retry_af
 from vulnfeeds.fetch.settings import PROJECT_URL, FetchSettings
 from vulnfeeds.fetch.stream import Deadline
 from vulnfeeds.fetch.turnstile import Turnstile, Turnstiles
+from vulnfeeds.fetch.watchdog import Watchdog
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -46,6 +47,7 @@ class Connection:
         self._gate = gate
         self._clock = clock
         self._turnstiles = Turnstiles(settings.per_host, settings.pace, monotonic, sleep)
+        self._watchdog = Watchdog()
         self._lock = threading.Lock()
         self._made: httpx2.Client | None = None
 
@@ -93,13 +95,17 @@ class Connection:
         with self.turnstile(place).passage():
             deadline.check()
             try:
-                with client.stream(
-                    "GET",
-                    str(place.address),
-                    headers=dict(headers),
-                    auth=(unquote(user), unquote(password)) if user else None,
-                    timeout=self._timeout(deadline),
-                ) as response:
+                with (
+                    self._watchdog.over(place.address.origin, deadline.remaining) as trace,
+                    client.stream(
+                        "GET",
+                        str(place.address),
+                        headers=dict(headers),
+                        auth=(unquote(user), unquote(password)) if user else None,
+                        timeout=self._timeout(deadline),
+                        extensions={"trace": trace},
+                    ) as response,
+                ):
                     answered = True
                     yield response
             except httpx2.TransportError as error:

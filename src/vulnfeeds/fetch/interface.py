@@ -52,8 +52,11 @@ class Fetcher(Protocol):
 
         The validators (ETag, Last-Modified, digest) lie beside the target as `<name>.validators.json`. An interrupted
         body is kept as `<name>.partial` and resumed by Range. `expect` names what the first bytes must look like:
-        any of "json", "gzip", "xml", "zip", "zstd", "bzip2", "xz", "tar", "text"; an HTML page under any other
-        announcement, or an empty body, raises DownloadError and leaves the last good target in place.
+        any of "json", "gzip", "xml", "zip", "zstd", "bzip2", "xz", "tar", "text", "html"; an HTML page under any
+        other announcement, or an empty body, raises DownloadError and leaves the last good target in place.
+
+        A body is asked for as it is, so that it can be resumed. A driver may pass `Accept-Encoding: gzip` in
+        `headers` when an upstream compresses well: then the file still holds the decoded bytes, but is never resumed.
         """
         ...
 
