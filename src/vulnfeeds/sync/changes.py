@@ -170,12 +170,13 @@ class Comparison:
             self._refuse(record, "the run reports this key twice", _shown(record.body))
             return
         state.seen.add(record.key)
+        made = record.body
         if self._driver.takes_severities:
-            record = severities.fill(record, score, self._scores.source)
+            made = severities.fill(made, score, self._scores.source, takes_severity=record.takes_severity)
         try:
-            body = canonical.encode(record.body)
+            body = canonical.encode(made)
         except RecordError as error:
-            self._refuse(record, str(error), _shown(record.body))
+            self._refuse(record, str(error), _shown(made))
             return
         digest = canonical.digest(body)
         change = state.change(record.key, digest)
@@ -265,6 +266,8 @@ def _no_identity(record: Record, feeds: tuple[str, ...]) -> str | None:
     if record.feed not in feeds:
         return f"its feed {record.feed!r} is not one that the driver declares"
     for name, value in (("group", record.group), ("key", record.key)):
+        if value.isascii() and 0 < len(value) <= KEY_BYTES and "\x00" not in value:
+            continue
         try:
             size = len(value.encode())
         except UnicodeEncodeError:

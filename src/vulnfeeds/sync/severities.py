@@ -6,13 +6,13 @@ word for it. Both belong to this module: filling a record anew gives what fillin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
 from vulnfeeds.records import severity, wire
-from vulnfeeds.records.record import Record, Score
+from vulnfeeds.records.record import Score
 from vulnfeeds.records.severity import Severity
 from vulnfeeds.records.vulnerability import OSRecord
 
@@ -39,41 +39,36 @@ class Scores:
         self.source = source
         self._known: dict[str, Score | None] = {}
 
-    def of(self, keys: Iterable[str]) -> dict[str, Score]:
-        """Return the scores of those keys that are CVEs and have one; nothing when the source is "none"."""
+    def of(self, keys: Iterable[str]) -> Mapping[str, Score | None]:
+        """Return what is known of those keys that are CVEs, and of others; nothing when the source is "none"."""
         if self.source == "none":
             return {}
-        wanted = {key for key in keys if key.startswith(_CVE)}
-        missing = sorted(wanted - self._known.keys())
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        missing = {key for key in keys if key not in self._known and key.startswith(_CVE)}
         if missing:
-            if len(self._known) > _REMEMBERED:
-                self._known.clear()
-                missing = sorted(wanted)
-            found = self._store.scores(missing)
+            found = self._store.scores(sorted(missing))
             self._known.update((cve, found.get(cve)) for cve in missing)
-        return {cve: score for cve in wanted if (score := self._known[cve]) is not None}
+        return self._known
 
 
-def fill(record: Record, score: Score | None, source: SeveritySource) -> Record:
-    """Return a record as its driver gave it, with what NVD says in the places that are NVD's.
+def fill(body: Any, score: Score | None, source: SeveritySource, *, takes_severity: bool) -> Any:
+    """Return a body as its driver gave it, with what NVD says in the places that are NVD's.
 
-    A record of another form than the distributions' comes back as it is; so does every record when the source is
-    "none".
+    A body of another form than the distributions' comes back as it is; so does every body when the source is "none".
     """
     if source == "none":
-        return record
-    body = record.body
+        return body
     if isinstance(body, OSRecord):
         old = body.vulnerability
-        filled = msgspec.structs.replace(
-            old,
-            metadata=_metadata(old.metadata, score),
-            severity=_severity(score, source) if record.takes_severity else old.severity,
-        )
-        return msgspec.structs.replace(record, body=OSRecord(filled))
+        metadata = _metadata(old.metadata, score)
+        word = _severity(score, source) if takes_severity else old.severity
+        if word == old.severity and metadata is old.metadata:
+            return body
+        return OSRecord(msgspec.structs.replace(old, metadata=metadata, severity=word))
     if isinstance(body, dict) and isinstance(body.get(wire.WRAPPER), dict):
-        return msgspec.structs.replace(record, body=refill(body, score, source, takes_severity=record.takes_severity))
-    return record
+        return refill(body, score, source, takes_severity=takes_severity)
+    return body
 
 
 def refill(
@@ -97,7 +92,9 @@ def _severity(score: Score | None, source: SeveritySource) -> Severity:
 
 
 def _metadata(metadata: dict[str, Any], score: Score | None) -> dict[str, Any]:
-    kept = {name: value for name, value in metadata.items() if name != wire.NVD}
+    """Return metadata with NVD's part as it should be; the same object when it is so already."""
     if score is None or score.cvss2_score is None:
-        return kept
-    return {**kept, wire.NVD: {wire.CVSS2: {"Score": score.cvss2_score, "Vectors": score.cvss2_vector}}}
+        if wire.NVD not in metadata:
+            return metadata
+        return {name: value for name, value in metadata.items() if name != wire.NVD}
+    return {**metadata, wire.NVD: {wire.CVSS2: {"Score": score.cvss2_score, "Vectors": score.cvss2_vector}}}
