@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def test_a_target_that_was_touched_is_fetched_whole(upstream: UpstreamSimulator,
     assert target.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"url": 5}', os.urandom(64)])
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b'{"url": 5}', b"\x00\xff" * 32])
 def test_unreadable_validators_only_cost_a_request(
     upstream: UpstreamSimulator, tmp_path: Path, rubbish: bytes
 ) -> None:
