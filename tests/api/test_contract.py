@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -34,6 +33,15 @@ from vulnfeeds.store import open_store
 from vulnfeeds.testing.live import live_service
 
 FEED, GROUP = "vulnerabilities", "debian:12"
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
 ROUTES = sorted(openapi.document()["paths"])
 
 schemathesis.openapi.format("since", st.datetimes().map(lambda moment: moment.isoformat()))
@@ -72,13 +80,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store.close()
 
 
-@pytest.fixture
-def contract(service: str) -> Any:
-    """The contract as the live service serves it."""
-    return schemathesis.openapi.from_url(f"{service}/v1/swagger.json")
-
-
-schema = schemathesis.pytest.from_fixture("contract")
+schema = schemathesis.openapi.from_dict(openapi.document())
 
 
 @schema.parametrize()
@@ -87,20 +89,13 @@ schema = schemathesis.pytest.from_fixture("contract")
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-def test_the_live_service_keeps_the_contract(case: schemathesis.Case) -> None:
+def test_the_live_service_keeps_the_contract(case: schemathesis.Case, service: str) -> None:
     """Statuses, types, headers and bodies of good and bad requests are as documented; bad ones are refused."""
-    case.call_and_validate(
-        checks=[
-            not_a_server_error,
-            status_code_conformance,
-            content_type_conformance,
-            response_headers_conformance,
-            response_schema_conformance,
-            negative_data_rejection,
-            positive_data_acceptance,
-            unsupported_method,
-        ],
-    )
+    checks = [*CHECKS]
+    # The contract cannot say that a token is good for its own group only.
+    if "next_token" not in (case.query or {}):
+        checks.append(positive_data_acceptance)
+    case.call_and_validate(base_url=f"{service}/v1", checks=checks)
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup, escape
 
 from vulnfeeds.store.interface import GroupRow, TaskRow
@@ -77,8 +77,9 @@ def summarize(task: TaskRow) -> str:
 def _summarize_changes(changes: dict[str, dict[str, int]]) -> str:
     if not changes:
         return "nothing changed"
-    counts = [f"{sum(group.get(kind, 0) for group in changes.values()):,} {kind}" for kind in _KINDS]
-    return f"{', '.join(counts)} in {len(changes)} group{'s' if len(changes) > 1 else ''}"
+    sums = {kind: sum(group.get(kind, 0) for group in changes.values()) for kind in _KINDS}
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sums.items() if count)
+    return f"{counts} in {len(changes)} group{'s' if len(changes) > 1 else ''}"
 
 
 _KINDS: Final = ("created", "updated", "deleted")
@@ -109,5 +110,5 @@ def _shown(schema: dict[str, Any]) -> str:
     return json.dumps(kept, ensure_ascii=False)
 
 
-_templates = Environment(loader=PackageLoader("vulnfeeds.web"), autoescape=True, undefined=StrictUndefined)
+_templates = Environment(loader=PackageLoader("vulnfeeds.web"), autoescape=True)
 _templates.filters.update(prose=prose, utc=_utc, age=age, summarize=summarize, shown=_shown)
