@@ -112,7 +112,7 @@ class Bodies:
         return dictionary
 
 
-def _samples(bodies: Sequence[bytes]) -> list[bytes]:
+def _samples(bodies: Sequence[bytes]) -> list[bytes | bytearray | memoryview]:
     """Return bodies spread evenly over the call, together no more than training needs."""
     average = max(1, sum(map(len, bodies)) // len(bodies))
     step = max(1, len(bodies) * average // _SAMPLE_BYTES)

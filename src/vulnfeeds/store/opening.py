@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from vulnfeeds.errors import SettingsError
-from vulnfeeds.store import migrate, moments, ownership
+from vulnfeeds.store import moments, ownership
 from vulnfeeds.store.comparing import Comparing
 from vulnfeeds.store.database import Database
+from vulnfeeds.store.migrate import bring_up_to_date
 from vulnfeeds.store.publishing import Publishing
 from vulnfeeds.store.quarantining import Quarantining
 from vulnfeeds.store.reading import Reading
@@ -44,14 +45,11 @@ def open_store(
     """
     database = _database(url)
     try:
-        _bring_up_to_date(database, migrate=migrate)
+        bring_up_to_date(database, migrate=migrate)
     except BaseException:
         database.close()
         raise
     return SQLStore(database, clock=clock, owner=owner or ownership.this_process())
-
-
-_bring_up_to_date = migrate.bring_up_to_date
 
 
 def _database(url: str) -> Database:
@@ -64,5 +62,9 @@ def _database(url: str) -> Database:
         return SQLiteDatabase(Path(path))
     if url.startswith("sqlite:"):
         raise SettingsError(f"store address {url!r} needs three slashes and a path: sqlite:///path/to/file")
-    scheme = url.partition("://")[0]
+    if url.startswith(_POSTGRES):
+        from vulnfeeds.store.postgres import PostgresDatabase
+
+        return PostgresDatabase(url)
+    scheme = url.partition(":")[0]
     raise SettingsError(f"store address begins with {scheme!r}; it can be sqlite:///PATH or postgresql://...")

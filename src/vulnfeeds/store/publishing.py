@@ -1,9 +1,9 @@
 """Publishing: all that a run changes, in one transaction or not at all.
 
-The order within the transaction: the task and the groups' generations are checked; versions are added in batches as they
-are staged; then, per group and set by set, old versions end, the current records move on, and the touched pages are cut
-anew; last come the publish rows with the time, the checkpoint and the task. The close of the task is the final check: a
-run whose task was failed meanwhile loses everything.
+The order within the transaction: the task and the groups' generations are checked; versions are added in batches as
+they are staged; then, per group and set by set, old versions end, the current records move on, and the touched pages
+are cut anew; last come the publish rows with the time, the checkpoint and the task. The close of the task is the
+final check: a run whose task was failed meanwhile loses everything.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this module, values are parameters.
@@ -173,8 +173,8 @@ def _settle(session: Session, head: _Head) -> None:
     live = session.rows(
         "SELECT first_key, name FROM pages WHERE group_id = :id AND ended IS NULL ORDER BY first_key", {"id": head.id}
     )
-    first_keys = [first_key for first_key, _ in live] or [""]
-    names = dict(live)
+    names: dict[str, str] = dict(live)
+    first_keys = list(names) or [""]
     ended = []
     fresh = []
     for place in paging.touched(first_keys, _changed_keys(session, head)):

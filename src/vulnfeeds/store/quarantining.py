@@ -10,6 +10,7 @@ from typing import Any, Final
 import zstandard
 
 from vulnfeeds.store import moments
+from vulnfeeds.store.database import Row
 from vulnfeeds.store.interface import QuarantineRow
 from vulnfeeds.store.part import Part
 
@@ -35,8 +36,9 @@ class Quarantining(Part):
                     session.run(_REPLACED[row.kind], values)
                 ids.append(
                     session.insert(
-                        "INSERT INTO quarantine (kind, driver, task_id, reason, created_at, feed, group_name, key, body)"
-                        " VALUES (:kind, :driver, :task_id, :reason, :created_at, :feed, :group_name, :key, :body)",
+                        "INSERT INTO quarantine (kind, driver, task_id, reason, created_at, feed, group_name, key,"
+                        " body) VALUES (:kind, :driver, :task_id, :reason, :created_at, :feed, :group_name, :key,"
+                        " :body)",
                         values,
                     )
                 )
@@ -51,10 +53,7 @@ class Quarantining(Part):
         statement = f"SELECT {_COLUMNS}, {body} FROM quarantine{' WHERE ' + where if where else ''} ORDER BY id DESC"
         with self._database.read() as session:
             rows = session.rows(statement, params)
-        return [
-            QuarantineRow(*head, moments.from_micros(at), feed, group, key, None if kept is None else _unpacked(kept))
-            for *head, at, feed, group, key, kept in rows
-        ]
+        return [_row(row) for row in rows]
 
     def drop_quarantined(self, ids: Sequence[int]) -> int:
         """Remove rows from quarantine; return how many there were."""
@@ -78,8 +77,12 @@ def _values(row: QuarantineRow) -> dict[str, Any]:
     }
 
 
-def _unpacked(kept: bytes) -> bytes:
-    return zstandard.ZstdDecompressor().decompress(kept)
+def _row(row: Row) -> QuarantineRow:
+    number, kind, driver, task_id, reason, created_at, feed, group, key, kept = row
+    body = None if kept is None else zstandard.ZstdDecompressor().decompress(kept)
+    return QuarantineRow(
+        number, kind, driver, task_id, reason, moments.from_micros(created_at), feed, group, key, body
+    )
 
 
 def _storable(text: str | None) -> str | None:

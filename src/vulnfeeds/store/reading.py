@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from vulnfeeds.store import moments
-from vulnfeeds.store.database import Row, Session
+from vulnfeeds.store.database import Row
 from vulnfeeds.store.interface import FeedRow, GroupRow, Manifest, PageRow, RecordVersion
 from vulnfeeds.store.part import Part
 
@@ -144,19 +144,24 @@ class Reading(Part):
 
     def _versions(self, feed: str, group: str, key: str, only: str) -> list[RecordVersion]:
         with self._database.read() as session:
-            rows = _rows_of(session, _HISTORY.format(only=only), feed, group, key)
+            rows = session.rows(_HISTORY.format(only=only), {"feed": feed, "name": group, "key": key})
         return [
             RecordVersion(name, sequence, ended, bool(withdrawn), moments.from_micros(at), self._bodies.unpack(body))
             for name, sequence, ended, withdrawn, at, body in rows
         ]
 
 
-def _rows_of(session: Session, statement: str, feed: str, group: str, key: str) -> list[Row]:
-    return session.rows(statement, {"feed": feed, "name": group, "key": key})
-
-
 def _group(row: Row) -> GroupRow:
-    *head, published_at, records, withdrawn, frozen_at = row
+    feed, name, driver, generation, sequence, floor, published_at, records, withdrawn, frozen_at = row
     return GroupRow(
-        *head, moments.from_micros(published_at), records, withdrawn, moments.maybe_from_micros(frozen_at)
+        feed,
+        name,
+        driver,
+        generation,
+        sequence,
+        floor,
+        moments.from_micros(published_at),
+        records,
+        withdrawn,
+        moments.maybe_from_micros(frozen_at),
     )

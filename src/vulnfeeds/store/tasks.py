@@ -1,7 +1,7 @@
 """Tasks: one row per cycle and run, with an owner whose life is watched.
 
-A running task belongs to the process that opened it. It ends once: by its owner, by the publish, or, when the owner is
-gone, by whoever looks next.
+A running task belongs to the process that opened it. It ends once: by its owner, by the publish, or, when the owner
+is gone, by whoever looks next.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this module, values are parameters.
@@ -132,9 +132,7 @@ def must_run(session: Session, task_id: int, owner: str) -> None:
     if row is None or row[0] != "running":
         raise ConflictError(f"task {task_id} is not running: {row[0] if row else 'there is none'}")
     if row[1] != owner:
-        raise ConflictError(
-            f"task {task_id} belongs to {row[1]}, not to {owner}; a helper opens the store as its owner"
-        )
+        raise ConflictError(f"task {task_id} belongs to {row[1]}, not to {owner}")
 
 
 def end(session: Session, task_id: int, status: str, result: dict[str, Any], *, now: int, owner: str | None) -> bool:

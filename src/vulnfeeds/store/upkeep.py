@@ -11,12 +11,13 @@ from vulnfeeds.store.part import Part
 
 # A generation is current until the next one: the newest one published before a moment was read at that moment.
 _KEPT: Final = "SELECT coalesce(max(generation), 0) FROM publishes WHERE group_id = :id AND published_at < :before"
+_SEQUENCE: Final = "SELECT sequence FROM publishes WHERE group_id = :id AND generation = :kept"
 _FLOOR: Final = "SELECT coalesce(max(sequence), 0) FROM publishes WHERE group_id = :id AND published_at < :before"
 # Publishes without a version left add nothing to any delta; one without which a kept generation has no number stays.
 _EMPTY: Final = (
-    "DELETE FROM publishes WHERE group_id = :id AND generation < :kept AND NOT EXISTS (SELECT 1 FROM record_versions v"
-    " WHERE v.group_id = publishes.group_id AND v.sequence >= publishes.first_sequence"
-    " AND v.sequence <= publishes.sequence)"
+    "DELETE FROM publishes WHERE group_id = :id AND generation < :kept AND NOT EXISTS"
+    " (SELECT 1 FROM record_versions v WHERE v.group_id = publishes.group_id"
+    " AND v.sequence >= publishes.first_sequence AND v.sequence <= publishes.sequence)"
 )
 
 
@@ -65,11 +66,7 @@ def _prune_group(session: Session, group: int, generations_before: int, versions
     if head is None:
         return
     kept = max(head[0], _number(session, _KEPT, {"id": group, "before": generations_before}))
-    first = _number(
-        session,
-        "SELECT sequence FROM publishes WHERE group_id = :id AND generation = :kept",
-        {"id": group, "kept": kept},
-    )
+    first = _number(session, _SEQUENCE, {"id": group, "kept": kept})
     # No kept generation may lose a version, however short the time that versions are kept.
     floor = max(head[1], min(first, _number(session, _FLOOR, {"id": group, "before": versions_before})))
     if (kept, floor) == head:
