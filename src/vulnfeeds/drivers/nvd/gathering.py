@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -9,12 +10,16 @@ from typing import Final
 import msgspec
 
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.drivers.nvd import api, feeds
+from vulnfeeds.drivers.nvd import api, feeds, overrides
 from vulnfeeds.drivers.nvd.plan import Cursor, NVDv2Settings
 from vulnfeeds.errors import UpstreamError
 
 # The modified feed reaches eight days back; a day is left for the time that its own making takes.
 _REACH: Final = timedelta(days=7)
+
+
+OVERRIDES: Final = "overrides"
+"""Name of the archive of overrides among the digests."""
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -23,6 +28,8 @@ class Gathered(msgspec.Struct, frozen=True):
     paths: list[Path]
     modified_at: datetime
     digests: dict[str, str]
+    archive: Path | None = None
+    """The archive of overrides, when it is not the one of the last published run."""
 
 
 class Gathering:
@@ -38,6 +45,28 @@ class Gathering:
 
     def changes(self, last: Cursor) -> Gathered:
         """Bring what changed since the last published run."""
+        return self._with_overrides(self._changes(last), last.digests.get(OVERRIDES))
+
+    def everything(self, run: int, published: int | None) -> Gathered:
+        """Bring all CVEs."""
+        return self._with_overrides(self._everything(run, published), None)
+
+    def _with_overrides(self, gathered: Gathered, known: str | None) -> Gathered:
+        if not self._settings.overrides:
+            return gathered
+        target = _folder(self._context.workspace / OVERRIDES) / "main.tar.gz"
+        try:
+            digest = self._context.fetcher.download(overrides.ADDRESS, target, expect=("gzip",)).sha256
+        except UpstreamError as error:
+            if not target.is_file():
+                raise
+            self._context.note(f"the overrides of last time are used: {error}")
+            digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        digests = {**gathered.digests, OVERRIDES: digest}
+        archive = None if digest == known else target
+        return msgspec.structs.replace(gathered, digests=digests, archive=archive)
+
+    def _changes(self, last: Cursor) -> Gathered:
         self._api.forget_crawl()
         if self._settings.source == "feeds":
             return self._changed_files(last.modified_at, last.digests)
@@ -48,8 +77,7 @@ class Gathering:
             return self._changed_files(last.modified_at, last.digests)
         return Gathered(pages, modified_at, last.digests)
 
-    def everything(self, run: int, published: int | None) -> Gathered:
-        """Bring all CVEs."""
+    def _everything(self, run: int, published: int | None) -> Gathered:
         if self._settings.source == "api":
             pages, began_at = self._api.crawl(self._now, run, published)
             more, modified_at = self._window(began_at)

@@ -12,8 +12,9 @@ import msgspec
 from xxhash import xxh3_64_digest
 
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.drivers.nvd import items, legacy
+from vulnfeeds.drivers.nvd import items, legacy, overrides
 from vulnfeeds.drivers.nvd.expansion import Expansion
+from vulnfeeds.drivers.nvd.overrides import OverrideTable
 from vulnfeeds.drivers.nvd.plan import FEED, GROUP, Plan
 from vulnfeeds.drivers.nvd.products import ProductIndex, Seen
 from vulnfeeds.errors import ParseError
@@ -52,6 +53,8 @@ class Making:
         self._limit = limit
         self._paths = [context.workspace / name for name in plan.documents]
         self._marks: list[bytearray] = []
+        self._overrides: OverrideTable | None = None
+        self._moved: list[str] = []
         self._made: set[str] = set()
         self._done = 0
 
@@ -66,7 +69,9 @@ class Making:
             index = self._take_in(path)
             try:
                 expansion = Expansion(index.versions, self._limit)
+                self._overrides = OverrideTable(index.connection) if self._plan.overrides else None
                 yield from self._from_documents(expansion)
+                yield from self._from_overrides(expansion)
                 if self._plan.published is not None:
                     yield from self._from_published(expansion, index.affected(self._plan.published))
             finally:
@@ -87,10 +92,16 @@ class Making:
         )
         try:
             index.begin(self._plan.run, self._plan.published or 0)
+            if self._plan.overrides:
+                self._overrides = OverrideTable(index.connection)
+                if self._plan.archive is not None:
+                    self._overrides.take(self._context.workspace / self._plan.archive, self._plan.run)
             for number, document in enumerate(self._paths):
                 self._marks.append(bytearray())
                 for position, item in enumerate(items.read_items(document)):
                     self._marks[number].append(self._take(index, item, number, position))
+            if self._overrides is not None:
+                self._take_moved(index, self._overrides)
             index.commit()
         except BaseException:
             index.close()
@@ -114,11 +125,48 @@ class Making:
         if seen is not None:
             if seen.modified > cve.last_modified or _is_published(seen, digest, self._plan.published):
                 return _PASSED
-            if seen.run == self._plan.run and (seen.document, seen.position) < (document, position):
+            if seen.run == self._plan.run and (0, 0) <= (seen.document, seen.position) < (document, position):
                 self._marks[seen.document][seen.position] = _PASSED
         configurations = legacy.configurations(cve.configurations)
+        if self._overrides is not None:
+            configurations = self._overridden(self._overrides, item, cve.id, configurations)
         index.put(cve.id, Seen(cve.last_modified, digest, self._plan.run, document, position), configurations)
         return _TAKEN
+
+    def _overridden(
+        self, table: OverrideTable, item: bytes, name: str, configurations: nvd.Configurations
+    ) -> nvd.Configurations:
+        override = table.get(name)
+        if override is None:
+            table.forget(name)
+            return configurations
+        try:
+            record = legacy.record(items.items.decode(item).cve)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            # It goes to quarantine when its turn comes.
+            return configurations
+        table.keep(record)
+        return overrides.apply(record, override).configurations
+
+    def _take_moved(self, index: ProductIndex, table: OverrideTable) -> None:
+        """Index the records whose override came, changed or went although they themselves did not change."""
+        published = self._plan.published
+        for name in table.moved(published or 0):
+            seen = index.seen(name)
+            if seen is not None and seen.run == self._plan.run and seen.document >= 0:
+                continue
+            if published is not None and table.original(name) is None:
+                for body in self._context.published.bodies(FEED, GROUP, [name]).values():
+                    table.keep(msgspec.structs.replace(_bodies.decode(body), vulnerable_cpes=()))
+            self._moved.append(name)
+            modified, digest = (seen.modified, seen.digest) if seen is not None else ("", b"")
+            record = self._base(table, name)
+            index.put(name, Seen(modified, digest, self._plan.run, -1, -1), record.configurations)
+
+    def _base(self, table: OverrideTable, name: str) -> nvd.NVDRecord:
+        override = table.get(name)
+        original = table.original(name)
+        return overrides.apply(original if original is not None else overrides.reserved(name, override), override)
 
     # --- records --------------------------------------------------------------------------------------------------
 
@@ -139,7 +187,8 @@ class Making:
             yield from self._odd(item, error)
             return
         self._made.add(cve.id)
-        yield _as_record(expansion.complete(legacy.record(cve)))
+        override = self._overrides.get(cve.id) if self._overrides is not None else None
+        yield _as_record(expansion.complete(overrides.apply(legacy.record(cve), override)))
 
     def _odd(self, item: bytes, error: Exception) -> Iterator[Record]:
         body: dict[str, Any] = msgspec.json.decode(item)
@@ -148,6 +197,12 @@ class Making:
             self._made.add(name)
             self._context.note(f"{name} is not of the NVD's form 2.0: {error}")
             yield Record(feed=FEED, group=GROUP, key=name, body=body)
+
+    def _from_overrides(self, expansion: Expansion) -> Iterator[Record]:
+        if self._overrides is not None:
+            for name in self._moved:
+                self._made.add(name)
+                yield _as_record(expansion.complete(self._base(self._overrides, name)))
 
     def _from_published(self, expansion: Expansion, names: set[str]) -> Iterator[Record]:
         waiting = iter(sorted(names - self._made))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from vulnfeeds.drivers.nvd.api import ADDRESS as API
 from vulnfeeds.drivers.nvd.feeds import ADDRESS as FEED_FILES
 from vulnfeeds.drivers.nvd.gathering import Gathering
 from vulnfeeds.drivers.nvd.making import Making, has_news, open_index
+from vulnfeeds.drivers.nvd.overrides import ADDRESS as OVERRIDES
+from vulnfeeds.drivers.nvd.overrides import REDIRECTED
 from vulnfeeds.drivers.nvd.plan import FEED, Cursor, NVDv2Settings, Plan
 from vulnfeeds.drivers.nvd.products import ProductIndex
 from vulnfeeds.errors import ParseError
@@ -33,13 +36,16 @@ class NVDv2Driver(Driver):
     name = "nvdv2"
     feeds = (FEED,)
     mode = Mode.DELTA
-    upstreams = (API, FEED_FILES)
+    upstreams: ClassVar[tuple[str, ...]] = (API, FEED_FILES)
     Settings = NVDv2Settings
+
+    settings: NVDv2Settings
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
         super().__init__(settings)
-        # The registry makes drivers from their own settings class only; this keeps that promise for the type checker.
-        self._settings = self.settings if isinstance(self.settings, NVDv2Settings) else NVDv2Settings()
+        if self.settings.overrides:
+            # Only settings that ask for them lead to the overrides' hosts.
+            self.upstreams = (API, FEED_FILES, OVERRIDES, REDIRECTED)  # type: ignore[misc]
 
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring what is new; UNCHANGED when all that came was published before."""
@@ -56,7 +62,7 @@ class NVDv2Driver(Driver):
             plan = msgspec.json.decode((context.workspace / _PLAN).read_bytes(), type=Plan)
         except (OSError, msgspec.MsgspecError) as error:
             raise ParseError(_PLAN, f"nothing was fetched: {error}") from error
-        yield from Making(context, plan, self._settings.max_versions_per_range).records()
+        yield from Making(context, plan, self.settings.max_versions_per_range).records()
 
     def _fetch(self, context: Context, index: ProductIndex | None) -> Checkpoint | Unchanged:
         last = _last(context)
@@ -65,17 +71,19 @@ class NVDv2Driver(Driver):
             context.note("the index of products does not go with the checkpoint: everything is read again")
         run = max(last.run if last else 0, index.run if index else 0) + 1
         now = datetime.fromtimestamp(context.now(), UTC)
-        gathering = Gathering(context, self._settings, now)
+        gathering = Gathering(context, self.settings, now)
         if index is None or last is None or not follows or context.forced:
             gathered = gathering.everything(run, last.run if last else None)
             identity, published = uuid.uuid4().hex, None
         else:
             gathered = gathering.changes(last)
             identity, published = last.index, last.run
-            if not has_news(gathered.paths, index, last.run):
+            if gathered.archive is None and not has_news(gathered.paths, index, last.run):
                 return UNCHANGED
         documents = tuple(str(path.relative_to(context.workspace)) for path in gathered.paths)
-        (context.workspace / _PLAN).write_bytes(msgspec.json.encode(Plan(run, identity, documents, published)))
+        archive = str(gathered.archive.relative_to(context.workspace)) if gathered.archive else None
+        plan = Plan(run, identity, documents, published, self.settings.overrides, archive)
+        (context.workspace / _PLAN).write_bytes(msgspec.json.encode(plan))
         cursor = Cursor(run, identity, gathered.modified_at, gathered.digests)
         return Checkpoint(fingerprint=f"{identity}:{run}", cursor=msgspec.to_builtins(cursor))
 

@@ -25,6 +25,9 @@ class NVDv2Settings(DriverSettings, frozen=True, kw_only=True):
     overlap_seconds: float = 7200.0
     """How far a window of the API reaches back before the end of the last one, so that what the NVD shows late
     loses nothing."""
+    overrides: bool = False
+    """Correct the NVD by github.com/anchore/nvd-data-overrides (CC0): configurations of CVEs that the NVD has not
+    analysed, and records of CVEs that it does not have."""
     max_versions_per_range: int = 256
     """Most known versions that one range is expanded to; the newest are taken. 0 leaves the inclusive bounds."""
 
@@ -39,7 +42,7 @@ class Cursor(msgspec.Struct, frozen=True):
     modified_at: datetime
     """All that was modified before is in hand."""
     digests: dict[str, str]
-    """Digest of each feed file that is in hand, by the file's name."""
+    """Digest of each feed file that is in hand, by the file's name, and of the archive of overrides."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -51,3 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     """Documents below the workspace; of two items of equal age the later document's counts."""
     published: int | None
     """Number of the last published run; None for a whole run."""
+    overrides: bool = False
+    """Whether overrides are applied."""
+    archive: str | None = None
+    """The archive of overrides below the workspace; None when that of the last published run holds."""

@@ -95,6 +95,11 @@ class ProductIndex:
         """Number of the last run that wrote here."""
         return int(self._marks["run"])
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database, for tables that change together with the index."""
+        return self._database
+
     def follows(self, identity: str, run: int) -> bool:
         """Tell whether the index knows all that happened since that run of that index."""
         return (
