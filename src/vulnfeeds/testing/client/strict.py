@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from vulnfeeds.testing.client import compare, mapping, pages
-from vulnfeeds.testing.client.digest import body_digest
 from vulnfeeds.testing.client.errors import ClientError, LoopError, RecordError
 from vulnfeeds.testing.client.report import Difference, GroupReport, SyncReport
 from vulnfeeds.testing.client.tables import Kept, Tables
@@ -213,7 +212,7 @@ class StrictClient:
 
     def _load_record(self, report: GroupReport, item: Mapping[str, Any], seen: set[str]) -> None:
         mapped = mapping.map_record(report.feed, report.group, item)
-        fresh = self._tables.upsert(report.feed, report.group, mapped, body_digest(item))
+        fresh = self._tables.upsert(report.feed, report.group, mapped)
         report.created += fresh
         report.updated += not fresh
         report.repeated += mapped.id in seen

@@ -69,7 +69,7 @@ class Kept(msgspec.Struct, frozen=True):
     row: tuple[Any, ...]
     children: tuple[tuple[Any, ...], ...]
     digest: bytes
-    """Of the whole body, also of what has no column."""
+    """Of the whole body."""
 
 
 class Tables:
@@ -132,14 +132,14 @@ class Tables:
         for table in _COLUMNS:
             self._db.execute(f"DELETE FROM {table} WHERE {_BELONGS}", (feed, group))  # noqa: S608
 
-    def upsert(self, feed: str, group: str, record: Mapped, digest: bytes) -> bool:
+    def upsert(self, feed: str, group: str, record: Mapped) -> bool:
         """Write a record and replace its children; return whether it is new."""
         key = (feed, group, record.id)
         fresh = self._db.execute(
             f"DELETE FROM {record.table} WHERE {_BELONGS} AND id = ?",  # noqa: S608
             key,
         ).rowcount == 0  # fmt: skip
-        self._insert(record.table, [(*key, digest, *record.row)])
+        self._insert(record.table, [(*key, record.digest, *record.row)])
         if child := _CHILDREN.get(record.table):
             if not fresh:
                 self._db.execute(f"DELETE FROM {child} WHERE {_BELONGS} AND vulnerability_id = ?", key)  # noqa: S608
