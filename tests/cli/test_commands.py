@@ -13,22 +13,36 @@ import pytest
 from tests.cli.conftest import COMMAND, Vulnfeeds
 from tests.conftest import Replay
 from vulnfeeds import __version__
+from vulnfeeds.cli.app import run
 from vulnfeeds.cli.compose import sample_upstream
-
-pytestmark = pytest.mark.xdist_group("cli")
 
 SAMPLE = {"VULNFEEDS_UPSTREAM_MIRROR": str(sample_upstream())}
 
 
-def test_version_and_help(vulnfeeds: Vulnfeeds) -> None:
-    """The version is said, and every command explains itself."""
+def test_version_is_said(vulnfeeds: Vulnfeeds) -> None:
+    """The version stands alone on its line, for programs too."""
     assert vulnfeeds.run("--version").stdout == f"vulnfeeds {__version__}\n"
-    for command in ("up", "serve", "sync", "feeds", "groups", "records", "tasks", "drivers", "hosts"):
-        assert "Usage: vulnfeeds" in vulnfeeds.run(command, "--help").stdout
-    for command in ("show", "check", "defaults", "reference"):
-        assert "Usage: vulnfeeds config" in vulnfeeds.run("config", command, "--help").stdout
-    for command in ("list", "show", "accept", "drop"):
-        assert "Usage: vulnfeeds quarantine" in vulnfeeds.run("quarantine", command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("up", "serve", "sync", "feeds", "groups", "records", "tasks", "drivers", "hosts"),
+        *(f"config {name}" for name in ("show", "check", "defaults", "reference")),
+        *(f"quarantine {name}" for name in ("list", "show", "accept", "drop")),
+    ],
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command has a help text with its usage."""
+    assert run([*command.split(), "--help"]) == 0
+    assert f"Usage: vulnfeeds {command}" in capsys.readouterr().out
+
+
+def test_completion_installs_itself(vulnfeeds: Vulnfeeds) -> None:
+    """`--install-completion` writes a completion of all commands for the shell that it is told."""
+    vulnfeeds.run("--install-completion", "--shell", "bash")
+    scripts = [path for path in vulnfeeds.home.parent.rglob("*vulnfeeds*") if path.is_file()]
+    assert any("quarantine" in script.read_text() for script in scripts)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,6 @@ import pytest
 from tests.cli.conftest import Vulnfeeds, wait_for
 from tests.conftest import Replay
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 FEEDS = ["kev", "nvd", "nvdv2", "vulnerabilities"]
 RUNS_OF_THE_SAMPLE = 5
 
@@ -176,13 +174,25 @@ def test_store_of_a_newer_version_is_refused(vulnfeeds: Vulnfeeds, filled_home: 
     shutil.copytree(filled_home, vulnfeeds.home)
     store = vulnfeeds.home / "vulnfeeds.sqlite"
     with sqlite3.connect(store) as database:
-        database.execute(
-            "INSERT INTO _yoyo_migration (migration_hash, migration_id, applied_at_utc) "
-            "VALUES ('f', '9999_of_tomorrow', '2030-01-01')"
-        )
+        (columns,) = database.execute("SELECT group_concat(name) FROM pragma_table_info('vulnfeeds_migrations')")
+        values = ", ".join("'9999_of_tomorrow'" if "_id" in name else "'x'" for name in columns[0].split(","))
+        database.execute(f"INSERT INTO vulnfeeds_migrations VALUES ({values})")
     database.close()
     for command in (["up", "--port", "0"], ["serve", "--port", "0"], ["feeds"], ["sync"]):
         assert "9999_of_tomorrow" in vulnfeeds.run(*command, code=4).stderr
+
+
+def test_looking_leaves_an_older_store_as_it_is(vulnfeeds: Vulnfeeds, filled_home: Path) -> None:
+    """A command that only looks does not change the tables of a store; one that writes brings them up to date."""
+    shutil.copytree(filled_home, vulnfeeds.home)
+    with sqlite3.connect(vulnfeeds.home / "vulnfeeds.sqlite") as database:
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for name in names - {"sqlite_sequence"}:
+            database.execute(f'DROP TABLE IF EXISTS "{name}"')
+    database.close()
+    assert "not up to date" in vulnfeeds.run("feeds", code=4).stderr
+    vulnfeeds.run("quarantine", "drop", "1", code=6)
+    assert vulnfeeds.json("feeds") == []
 
 
 def test_problems_are_json(vulnfeeds: Vulnfeeds) -> None:

@@ -111,9 +111,14 @@ def list_hosts(settings: Settings, registry: Registry, *, include_off: bool) -> 
 
 @contextmanager
 def open_reader(options: Options) -> Iterator[Store]:
-    """Open the store that the options lead to, for looking; close it at the end."""
+    """Open the store that the options lead to, for looking; close it at the end.
+
+    Looking does not bring the tables of a store up to date: the service on it may be of the older version.
+    """
     settings, _ = read_settings(options)
-    with open_writer(settings) as store:
+    file = settings.store_url.removeprefix("sqlite:///")
+    is_new = file != settings.store_url and not Path(file).exists()
+    with open_writer(settings, migrate=is_new) as store:
         yield store
 
 

@@ -113,6 +113,10 @@ class LiveWatcher(Watcher):
             bytes=said.get("bytes", 0),
         )
 
+    def redraw(self) -> None:
+        """Draw what is known now, without waiting for the next tenth of a second."""
+        self._drawn.refresh()
+
     def ended(self, driver: str, outcome: RunOutcome) -> None:
         """Take a run's line away and tell how it ended."""
         self._drawn.remove_task(self._lines.pop(driver))
