@@ -242,13 +242,13 @@ def test_a_cycle_of_processes(store: SQLStore, store_url: str, tmp_path: Path) -
 NAMES = st.sampled_from("abcdef")
 
 
-@given(st.dictionaries(NAMES, st.sets(NAMES), min_size=1), st.booleans())
-def test_every_driver_gets_its_turn(graph: dict[str, set[str]], patient: bool) -> None:
+@given(st.dictionaries(NAMES, st.sets(NAMES), min_size=1))
+def test_every_driver_gets_its_turn(graph: dict[str, set[str]]) -> None:
     """Whatever depends on whatever, even on itself or on drivers that are not there."""
     waiting = [driver(name, *sorted(depends)) for name, depends in graph.items()]
     done: list[str] = []
     while waiting:
-        ready = next_ready(waiting, [], patient=patient)
+        ready = next_ready(waiting, [])
         assert ready is not None
         waiting.remove(ready)
         done.append(ready.name)
@@ -265,7 +265,7 @@ def test_dependencies_come_first(names: list[str], data: st.DataObject) -> None:
     waiting = [driver(name, *sorted(graph[name])) for name in data.draw(st.permutations(names))]
     done: set[str] = set()
     while waiting:
-        ready = next_ready(waiting, [], patient=True)
+        ready = next_ready(waiting, [])
         assert ready is not None
         assert graph[ready.name] <= done
         waiting.remove(ready)
@@ -273,7 +273,15 @@ def test_dependencies_come_first(names: list[str], data: st.DataObject) -> None:
 
 
 def test_nothing_is_ready_while_all_wait_for_what_runs() -> None:
-    """Unless patience is over."""
+    """Until that is not awaited any more."""
     waiting = [driver("alpine", "nvdv2")]
-    assert next_ready(waiting, ["nvdv2"], patient=True) is None
-    assert next_ready(waiting, ["nvdv2"], patient=False) is waiting[0]
+    assert next_ready(waiting, ["nvdv2"]) is None
+    assert next_ready(waiting, []) is waiting[0]
+
+
+def test_no_patience_is_lost_while_a_dependency_has_not_begun() -> None:
+    """It goes first, however long others kept it waiting."""
+    waiting = [driver("alpine", "nvdv2"), driver("nvdv2")]
+    ready = next_ready(waiting, [])
+    assert ready is not None
+    assert ready.name == "nvdv2"

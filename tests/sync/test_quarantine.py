@@ -142,7 +142,9 @@ def refuse(store: Store, home: Path, left: int = 10, **more: Any) -> int:
     assert result.status == "failed"
     assert result.result["error_class"] == "GuardError"
     assert result.result["error"] == f"test:1: {100 - left} of 100 records withdrawn (max_shrink 0.2)"
-    return next(row.id for row in store.quarantined() if row.kind == "run")
+    number = next(row.id for row in store.quarantined() if row.kind == "run")
+    assert result.result["quarantined_run"] == number
+    return number
 
 
 def test_a_refused_run_can_be_accepted(store: Store, tmp_path: Path) -> None:

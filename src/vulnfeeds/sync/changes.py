@@ -20,6 +20,7 @@ from vulnfeeds.records.record import Record, Score
 from vulnfeeds.records.withdrawal import withdraw
 from vulnfeeds.store.interface import StagedRecord
 from vulnfeeds.sync import severities
+from vulnfeeds.sync.groups import Group
 from vulnfeeds.sync.guard import GroupCounts
 from vulnfeeds.sync.severities import Scores
 from vulnfeeds.sync.stage import Stage
@@ -115,7 +116,7 @@ class Comparison:
         self._scores = scores
         self._rescored = rescored
         self._waiting: list[_Changed] = []
-        self.groups: dict[tuple[str, str], GroupState] = {}
+        self.groups: dict[Group, GroupState] = {}
         self.reported = 0
         """Records that were taken, changed or not."""
         self.refused: list[Refused] = []
@@ -130,7 +131,7 @@ class Comparison:
             self._flush()
             yield self.reported + self.refused_count
 
-    def withdraw_unreported(self, covered: Iterable[tuple[str, str]], at: str) -> None:
+    def withdraw_unreported(self, covered: Iterable[Group], at: str) -> None:
         """Stage the withdrawn form of every record of wholly covered groups that was not reported."""
         for feed, group in sorted(covered):
             state = self._group(feed, group)
@@ -139,7 +140,7 @@ class Comparison:
                     self._withdraw(state, key, body, at)
                 self._flush()
 
-    def refill(self, groups: Iterable[tuple[str, str]], cves: Collection[str] | None) -> None:
+    def refill(self, groups: Iterable[Group], cves: Collection[str] | None) -> None:
         """Stage anew what NVD's scores of `cves` (of all CVEs when None) change in the groups' unreported records."""
         for feed, group in sorted(groups):
             state = self._group(feed, group)
@@ -154,6 +155,26 @@ class Comparison:
     def finish(self) -> None:
         """Stage what still waits to be packed."""
         self._flush(all_of_it=True)
+
+    def reported_groups(self) -> set[Group]:
+        """Return the groups that the driver reported any record of."""
+        return {group for group, state in self.groups.items() if state.seen}
+
+    def expected(self) -> dict[Group, int]:
+        """Return the generation that each group with a difference was compared with."""
+        return {group: state.generation for group, state in self.groups.items() if state.counts.touched}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return what the differences are, per group, as a task's result words it."""
+        touched = (state.counts for state in self.groups.values() if state.counts.touched)
+        return {
+            counts.group: {
+                "created": counts.created,
+                "updated": counts.updated + counts.rescored,
+                "deleted": counts.deleted,
+            }
+            for counts in touched
+        }
 
     def _group(self, feed: str, group: str) -> GroupState:
         identity = (feed, group)

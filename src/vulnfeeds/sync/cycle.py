@@ -67,45 +67,57 @@ def run_cycle(
     """Run the enabled drivers (those in `only` when given) and return when all have ended.
 
     A driver waits for those of this cycle that it depends on, whatever their outcome, but no longer than
-    `patience_seconds` after the cycle began. When `stop` is set no further driver starts; `start_run` is expected to
+    `patience_seconds` after they began. When `stop` is set no further driver starts; `start_run` is expected to
     end what runs. Raises StoreError when the cycle's own task cannot be opened or closed.
     """
     store.abort_orphans()
     task_id = store.open_task(CYCLE_TYPE)
     chosen = [driver for driver in drivers if only is None or driver.name in only]
-    cycle = _Cycle(store, task_id, start_run, forced=forced, stop=stop or Event())
+    cycle = _Cycle(store, task_id, start_run, forced=forced, patience=patience_seconds, stop=stop or Event())
     cycle.skipped.update((name, "disabled") for name in disabled)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="run") as pool:
-        cycle.run(chosen, pool, workers, time.monotonic() + patience_seconds)
+        cycle.run(chosen, pool, workers)
     ended = cycle.ended()
     store.close_task(task_id, ended.status, ended.result)
     return ended
 
 
+class _Running(msgspec.Struct, frozen=True):
+    """A run under way."""
+
+    driver: str
+    task_id: int
+    began: float
+    """On the monotonic clock."""
+
+
 class _Cycle:
     """The state of a cycle under way."""
 
-    def __init__(self, store: Store, task_id: int, start_run: StartRun, *, forced: bool, stop: Event) -> None:
+    def __init__(
+        self, store: Store, task_id: int, start_run: StartRun, *, forced: bool, patience: float, stop: Event
+    ) -> None:
         self._store = store
         self._task_id = task_id
         self._start_run = start_run
         self._forced = forced
+        self._patience = patience
         self._stop = stop
-        self._running: dict[Future[RunOutcome], tuple[str, int]] = {}
+        self._running: dict[Future[RunOutcome], _Running] = {}
         self._beat_at = 0.0
         self.outcomes: dict[str, RunOutcome] = {}
         self.skipped: dict[str, str] = {}
 
-    def run(self, drivers: Sequence[Driver], pool: ThreadPoolExecutor, workers: int, patient_until: float) -> None:
+    def run(self, drivers: Sequence[Driver], pool: ThreadPoolExecutor, workers: int) -> None:
         """Start drivers as they become ready and collect how they end."""
         waiting = list(drivers)
         while waiting or self._running:
             if self._stop.is_set():
                 self.skipped.update((driver.name, ABORTED) for driver in waiting)
                 waiting.clear()
-            patient = time.monotonic() < patient_until
             while waiting and len(self._running) < workers:
-                ready = next_ready(waiting, {name for name, _ in self._running.values()}, patient=patient)
+                since = time.monotonic() - self._patience
+                ready = next_ready(waiting, {run.driver for run in self._running.values() if run.began > since})
                 if ready is None:
                     break
                 waiting.remove(ready)
@@ -135,40 +147,41 @@ class _Cycle:
         except StoreError as error:
             self.outcomes[driver.name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
             return
-        self._running[pool.submit(self._start_run, driver, task_id, self._forced)] = (driver.name, task_id)
+        run = pool.submit(self._start_run, driver, task_id, self._forced)
+        self._running[run] = _Running(driver.name, task_id, time.monotonic())
 
     def _collect(self) -> None:
         if not self._running:
             return
         done, _ = wait(self._running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
-            name, task_id = self._running.pop(future)
+            run = self._running.pop(future)
             error = future.exception()
             if error is None:
-                self.outcomes[name] = future.result()
+                self.outcomes[run.driver] = future.result()
                 continue
             result = describe(error)
-            self.outcomes[name] = RunOutcome(FAILED, result, 0.0, 0.0)
+            self.outcomes[run.driver] = RunOutcome(FAILED, result, 0.0, 0.0)
             # The run's own thread failed, so nobody else ends its task.
             with suppress(StoreError):
-                self._store.close_task(task_id, FAILED, result)
+                self._store.close_task(run.task_id, FAILED, result)
 
     def _beat(self) -> None:
         now = time.monotonic()
         if now - self._beat_at >= BEAT_SECONDS:
             self._beat_at = now
             with suppress(StoreError):
-                self._store.beat([self._task_id, *(task_id for _, task_id in self._running.values())])
+                self._store.beat([self._task_id, *(run.task_id for run in self._running.values())])
 
 
-def next_ready(waiting: Sequence[Driver], running: Collection[str], *, patient: bool) -> Driver | None:
+def next_ready(waiting: Sequence[Driver], awaited: Collection[str]) -> Driver | None:
     """Return the first waiting driver that need not wait for another one; None when all must.
 
-    A driver waits for those that it depends on while they run or still wait themselves. Out of patience, and when
-    only drivers are left that wait for each other, the first one goes.
+    A driver waits for those that it depends on while they wait themselves, or run and are still `awaited`. When only
+    drivers are left that wait for each other, the first one goes.
     """
-    unfinished = {driver.name for driver in waiting} | set(running)
+    unfinished = {driver.name for driver in waiting} | set(awaited)
     for driver in waiting:
-        if not patient or not (unfinished - {driver.name}).intersection(driver.depends_on):
+        if not (unfinished - {driver.name}).intersection(driver.depends_on):
             return driver
-    return None if running else waiting[0]
+    return None if awaited else waiting[0]

@@ -39,6 +39,11 @@ class GroupCounts(msgspec.Struct):
     rescored: int = 0
     deleted: int = 0
 
+    @property
+    def touched(self) -> bool:
+        """Return whether the run changes the group at all."""
+        return bool(self.created or self.updated or self.rescored or self.deleted)
+
 
 class RunCounts(msgspec.Struct):
     """What one run found."""

@@ -6,6 +6,7 @@ newest refused run of a driver is kept: an older one would publish an older upst
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -19,12 +20,11 @@ from vulnfeeds.records.contract import check
 from vulnfeeds.store.interface import Publication, QuarantineRow, StagedRecord, Store
 from vulnfeeds.sync import stage
 from vulnfeeds.sync.changes import GroupState, Refused
+from vulnfeeds.sync.groups import Group
 
 RECORD: Final = "record"
 RUN: Final = "run"
 TASK_TYPE: Final = "DriverExecutionTask"
-
-Group = tuple[str, str]
 
 
 class KeptRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,18 +84,36 @@ def release_records(store: Store, driver: str, groups: dict[Group, GroupState], 
 
 
 def keep_run(
-    store: Store, home: Path, driver: str, task_id: int, *, kept: KeptRun, reason: str, now: datetime
+    store: Store,
+    home: Path,
+    publication: Publication,
+    staged: Path,
+    changes: dict[str, dict[str, int]],
+    *,
+    reason: str,
+    now: datetime,
 ) -> int:
-    """Keep a run that the guard refused, its stage file already in place; return the id of its row.
+    """Keep a run that the guard refused, with its stage file `staged`; return the id of its row.
 
     The store lets the row take the place of the driver's last refused run; that one's file goes here.
     """
-    older = [row for row in store.quarantined(driver=driver) if row.kind == RUN]
+    older = [row for row in store.quarantined(driver=publication.driver) if row.kind == RUN]
+    target = stage_path(home, publication.task_id)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(staged, target)
+    kept = KeptRun(
+        changes=changes,
+        expected=[(*group, generation) for group, generation in sorted(publication.expected.items())],
+        frozen=sorted(publication.frozen),
+        alive=sorted(publication.alive),
+        checkpoint=(publication.checkpoint or b"").decode(),
+        result=publication.result,
+    )
     row = QuarantineRow(
         id=0,
         kind=RUN,
-        driver=driver,
-        task_id=task_id,
+        driver=publication.driver,
+        task_id=publication.task_id,
         reason=reason,
         created_at=now,
         body=msgspec.json.encode(kept),
