@@ -6,9 +6,9 @@ batches, so memory holds the digests of the driver's groups and one batch, howev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ from vulnfeeds.records.withdrawal import withdraw
 from vulnfeeds.store.interface import StagedRecord
 from vulnfeeds.sync import severities
 from vulnfeeds.sync.groups import Group
-from vulnfeeds.sync.guard import GroupCounts
+from vulnfeeds.sync.held import GroupState, Held
 from vulnfeeds.sync.severities import Scores
 from vulnfeeds.sync.stage import Stage
 
@@ -33,30 +33,9 @@ REFUSED_KEPT: Final = 1000
 """Most refused records of one run that are kept; the rest are only counted."""
 KEY_BYTES: Final = 1024
 """Longest key, as UTF-8; an index of PostgreSQL takes no more than 2.7 KB a row."""
-_DIGEST: Final = 16
 _REPR: Final = 10_000
 
 T = TypeVar("T")
-
-
-class Held(Protocol):
-    """The part of the store that a comparison reads."""
-
-    def digests(self, feed: str, group: str) -> tuple[int, dict[str, bytes]]:
-        """Return generation and digest by key; a withdrawn record's digest is longer than 16 bytes."""
-        ...
-
-    def bodies(self, feed: str, group: str, keys: Sequence[str]) -> dict[str, bytes]:
-        """Return current bodies that are not withdrawn."""
-        ...
-
-    def keys_taking_severity(self, feed: str, group: str) -> set[str]:
-        """Return keys of records whose vendor gives no severity."""
-        ...
-
-    def pack(self, driver: str, bodies: Sequence[bytes]) -> list[bytes]:
-        """Compress canonical bodies."""
-        ...
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -67,28 +46,6 @@ class Refused(msgspec.Struct, frozen=True):
     key: str
     reason: str
     body: bytes
-
-
-class GroupState:
-    """A group as the store holds it, and what the run did to it so far."""
-
-    def __init__(self, feed: str, group: str, held: Held) -> None:
-        self.generation, self.known = held.digests(feed, group)
-        self.seen: set[str] = set()
-        """Keys that were reported, refused ones too: none of them is withdrawn."""
-        live = sum(len(mark) == _DIGEST for mark in self.known.values())
-        self.counts = GroupCounts(feed, group, live=live, first=self.generation == 0)
-
-    def change(self, key: str, digest: bytes) -> str | None:
-        """Return what publishing this digest would be: "created" (also a return), "updated", or None."""
-        known = self.known.get(key)
-        if known == digest:
-            return None
-        return "updated" if known is not None and len(known) == _DIGEST else "created"
-
-    def unseen(self) -> list[str]:
-        """Return keys of records that are not withdrawn and that the run did not report, sorted."""
-        return sorted(key for key, mark in self.known.items() if len(mark) == _DIGEST and key not in self.seen)
 
 
 class _Changed(msgspec.Struct, frozen=True):

@@ -19,8 +19,9 @@ from vulnfeeds.records import canonical
 from vulnfeeds.records.contract import check
 from vulnfeeds.store.interface import Publication, QuarantineRow, StagedRecord, Store
 from vulnfeeds.sync import stage
-from vulnfeeds.sync.changes import GroupState, Refused
+from vulnfeeds.sync.changes import Refused
 from vulnfeeds.sync.groups import Group
+from vulnfeeds.sync.held import GroupState
 
 RECORD: Final = "record"
 RUN: Final = "run"
