@@ -21,7 +21,7 @@ from vulnfeeds.store.interface import TaskFilter
 from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.cycle import CycleResult, run_cycle
 from vulnfeeds.sync.outcome import COMPLETED, RunResult
-from vulnfeeds.sync.reporting import Tell
+from vulnfeeds.sync.reporting import DownloadRelay, Tell
 from vulnfeeds.sync.run import execute
 from vulnfeeds.sync.schedule import seconds_until_due
 from vulnfeeds.sync.worker import RunOutcome, supervise
@@ -44,9 +44,10 @@ def enter_run(order: RunOrder, tell: Tell) -> RunResult:
     settings = order.settings
     logs.set_up(order.log_level)
     driver = build_driver(settings, load_drivers(), order.driver)
+    downloads = DownloadRelay()
     with (
         open_writer(settings, migrate=False, owner=order.owner) as store,
-        HTTPFetcher(settings.fetch, upstream_map(settings), driver.upstreams) as fetcher,
+        HTTPFetcher(settings.fetch, upstream_map(settings), driver.upstreams, progress=downloads) as fetcher,
     ):
         return execute(
             driver,
@@ -59,6 +60,7 @@ def enter_run(order: RunOrder, tell: Tell) -> RunResult:
             secrets=settings.secrets,
             forced=order.forced,
             progress=tell,
+            downloads=downloads,
         )
 
 

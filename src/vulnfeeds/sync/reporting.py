@@ -40,8 +40,12 @@ class Progress:
         self._maybe_tell(phase, done, total, {})
 
     def downloading(self, url: str, done: int, total: int | None) -> None:
-        """Note how many bytes of a download are there; fits the fetcher's own progress."""
-        self._maybe_tell(FETCH, done, total, {"url": url, "bytes": self.fetched_bytes + done})
+        """Note how many bytes of a download are there; fits the fetcher's own progress.
+
+        They are "done" and "total" themselves when the driver does not say how many downloads there will be.
+        """
+        phase, so_far, of = self._said if self._said[0] == FETCH else (FETCH, done, total)
+        self._maybe_tell(phase, so_far, of, {"url": url, "bytes": self.fetched_bytes + done})
 
     def _maybe_tell(self, phase: str, done: int, total: int | None, more: dict[str, Any]) -> None:
         now = self._clock()
