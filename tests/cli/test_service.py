@@ -7,12 +7,13 @@ import shutil
 import signal
 import socket
 import sqlite3
+import subprocess
 import urllib.error
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Vulnfeeds, wait_for
+from tests.cli.conftest import COMMAND, Vulnfeeds, wait_for
 from tests.conftest import Replay
 
 FEEDS = ["kev", "nvd", "nvdv2", "vulnerabilities"]
@@ -79,6 +80,36 @@ def test_signal_in_the_middle_of_a_run_ends_orderly(vulnfeeds: Vulnfeeds, replay
     tasks = vulnfeeds.json("tasks", "--details")
     assert {task["status"] for task in tasks} == {"failed"}
     assert all(task["result"]["error"] == "task aborted due to service restart" for task in tasks)
+
+
+def test_second_signal_ends_at_once(vulnfeeds: Vulnfeeds, replay: Replay) -> None:
+    """Who cannot wait for the orderly end sends the signal again; the run's process goes too."""
+    replay.fault("slow:www.cisa.gov:2000")
+    service = vulnfeeds.start("up", VULNFEEDS_UPSTREAM_MIRROR=replay.address, VULNFEEDS_DRIVERS="kev")
+    wait_for(lambda: service.get("/v1/tasks?filter=driver_id=kev,status=running"), "the run", service)
+    hanging = socket.create_connection(("127.0.0.1", int(service.address.rsplit(":", 1)[1])))
+    hanging.sendall(b"GET /v1/feeds HTTP/1.1\r\n")
+    with hanging:
+        service.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "service ending" in service.text(), "the first signal", service)
+        assert service.stop(signal.SIGTERM) in (0, -signal.SIGTERM)
+
+
+def test_interrupted_sync_ends_orderly(vulnfeeds: Vulnfeeds, replay: Replay) -> None:
+    """Ctrl-C during `sync` ends its runs, closes its tasks as failed, and has a code of its own."""
+    replay.fault("slow:www.cisa.gov:2000")
+    environ = vulnfeeds.environment(VULNFEEDS_UPSTREAM_MIRROR=replay.address)
+    process = subprocess.Popen(
+        [*COMMAND, "sync", "kev"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "run progressed" in line or "run started" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert {task["status"] for task in vulnfeeds.json("tasks")} == {"failed"}
 
 
 def test_killed_service_leaves_no_open_task_behind(vulnfeeds: Vulnfeeds, replay: Replay) -> None:

@@ -73,9 +73,10 @@ def stop_on_signals() -> threading.Event:
     stop = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, signal.SIG_DFL)
+        # Not from here: the interrupted code may hold the event's own lock.
+        threading.Thread(target=stop.set, name="signal").start()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handle)
