@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vulnfeeds.errors import SettingsError
-from vulnfeeds.store import moments, ownership
+from vulnfeeds.store import moments, ownership, paging
 from vulnfeeds.store.comparing import Comparing
 from vulnfeeds.store.database import Database
 from vulnfeeds.store.migrate import bring_up_to_date
@@ -33,12 +33,14 @@ def open_store(
     clock: Callable[[], datetime] = moments.utc_now,
     owner: str | None = None,
     migrate: bool = True,
+    page_sizes: paging.Sizes = paging.SIZES,
 ) -> SQLStore:
     """Open the store at `sqlite:///PATH` or `postgresql://...` and bring its schema up to date.
 
     PATH is taken as it is written: absolute with a slash of its own (`sqlite:////var/lib/x`), relative without.
     `owner` is whom tasks belong to: this process when None; a process that publishes for another one gives that one's
-    `store.owner`. With `migrate` false an older schema is refused instead of changed.
+    `store.owner`. With `migrate` false an older schema is refused instead of changed. `page_sizes` holds for
+    pages that are cut from now on.
 
     Raises SettingsError for an address that makes no sense, StoreUnavailableError when nothing can be opened there,
     and StoreVersionError when what is there was written by a newer version.
@@ -49,7 +51,7 @@ def open_store(
     except BaseException:
         database.close()
         raise
-    return SQLStore(database, clock=clock, owner=owner or ownership.this_process())
+    return SQLStore(database, clock=clock, owner=owner or ownership.this_process(), sizes=page_sizes)
 
 
 def _database(url: str) -> Database:

@@ -13,12 +13,20 @@ from typing import Final
 import msgspec
 import xxhash
 
-MOST: Final = 1000
-"""Most records in a page: clients take no more."""
-TARGET: Final = 800
-"""Records in a fresh page."""
 RENDERER: Final = b"1"
 """Raised when equal records render to other bytes, so that pages get other names."""
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How many records a page holds; `most` is at least `target`."""
+
+    most: int = 1000
+    """Clients take no more than this default."""
+    target: int = 800
+    """Records in a fresh page."""
+
+
+SIZES: Final = Sizes()
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -48,8 +56,8 @@ def touched(first_keys: Sequence[str], keys: Iterable[str]) -> list[int]:
     return sorted(places)
 
 
-def cut(first_key: str, slots: Iterable[Slot], *, open_end: bool) -> Iterator[Piece]:
-    """Cut one page's range, given its records by key, into pages of at most MOST records.
+def cut(first_key: str, slots: Iterable[Slot], *, open_end: bool, sizes: Sizes = SIZES) -> Iterator[Piece]:
+    """Cut one page's range, given its records by key, into pages of at most `sizes.most` records.
 
     The first piece keeps the range's first_key. `open_end` says that the range is the group's last one: there records
     are mostly appended, so what is full stays full and the rest begins a new page; elsewhere the rest is halved.
@@ -60,12 +68,12 @@ def cut(first_key: str, slots: Iterable[Slot], *, open_end: bool) -> Iterator[Pi
     for slot in slots:
         held.append(slot)
         # Enough beyond the piece remains that what is left at the end never is a crumb.
-        if len(held) >= TARGET + MOST:
-            yield _piece(first, held[:TARGET])
-            held = held[TARGET:]
+        if len(held) > sizes.target + sizes.most:
+            yield _piece(first, held[: sizes.target])
+            held = held[sizes.target :]
             first = held[0].key
-    if len(held) > MOST:
-        middle = TARGET if open_end else (len(held) + 1) // 2
+    if len(held) > sizes.most:
+        middle = sizes.target if open_end else (len(held) + 1) // 2
         yield _piece(first, held[:middle])
         held = held[middle:]
         first = held[0].key

@@ -58,7 +58,7 @@ class PostgresDatabase:
         )
         where = ":".join(str(given[part]) for part in ("host", "port") if part in given)
         self._location = f"postgresql://{where}/{given.get('dbname', '')}"
-        with self._translated(), psycopg.connect(self._conninfo) as connection:
+        with _translated(self.location), psycopg.connect(self._conninfo) as connection:
             encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise StoreUnavailableError(f"{self.location}: the database's encoding is {encoding}, it must be UTF8")
@@ -82,21 +82,21 @@ class PostgresDatabase:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a snapshot."""
-        with self._translated(), self._connection() as connection:
+        with _translated(self.location), self._connection() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
-                yield PostgresSession(connection)
+                yield PostgresSession(connection, self.location)
             finally:
                 _roll_back(connection)
 
     @contextmanager
     def write(self, *, patience: float = PATIENCE) -> Iterator[Session]:
         """Open a transaction; rows that another one changes are waited for."""
-        with self._translated(), self._connection() as connection:
+        with _translated(self.location), self._connection() as connection:
             connection.execute("BEGIN")
             try:
                 connection.execute(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}".encode())
-                yield PostgresSession(connection)
+                yield PostgresSession(connection, self.location)
                 connection.commit()
             finally:
                 _roll_back(connection)
@@ -116,7 +116,7 @@ class PostgresDatabase:
         """Apply what is missing, one process at a time."""
         from vulnfeeds.store import applying
 
-        with self._translated(), psycopg.connect(self._conninfo, autocommit=True) as connection:
+        with _translated(self.location), psycopg.connect(self._conninfo, autocommit=True) as connection:
             # Held by the connection: it ends with this process, however that ends.
             connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
             applying.to_postgres(self._conninfo)
@@ -140,59 +140,43 @@ class PostgresDatabase:
         with self._pool.connection() as connection:
             yield connection
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (errors.UniqueViolation, errors.CardinalityViolation) as error:
-            raise DuplicateRowError(f"{self.location}: {_first_line(error)}") from error
-        except (errors.DeadlockDetected, errors.SerializationFailure) as error:
-            raise ConflictError(f"{self.location}: {_first_line(error)}") from error
-        except errors.LockNotAvailable as error:
-            raise BusyError(f"{self.location}: another process is writing ({_first_line(error)})") from error
-        except PoolClosed as error:
-            raise StoreUnavailableError(f"{self.location}: the store is closed") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, errors.InsufficientPrivilege) as error:
-            raise StoreUnavailableError(f"{self.location}: {_first_line(error)}") from error
-        except (psycopg.Error, UnicodeEncodeError) as error:
-            raise StoreError(f"{self.location}: {_first_line(error)}") from error
-
 
 class PostgresSession:
     """One transaction on one connection."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _Connection, location: str) -> None:
         self._connection = connection
+        self._location = location
 
     def run(self, statement: str, params: Params | None = None) -> int:
         """Run a statement and return how many rows it changed."""
-        with self._execute(statement, params) as cursor:
+        with _translated(self._location), self._execute(statement, params) as cursor:
             return cursor.rowcount
 
     def insert(self, statement: str, params: Params) -> int:
         """Insert one row and return its id."""
-        with self._execute(f"{statement} RETURNING id", params) as cursor:
+        with _translated(self._location), self._execute(f"{statement} RETURNING id", params) as cursor:
             row = cursor.fetchone()
         return int(row[0]) if row else 0
 
     def many(self, statement: str, params: Iterable[Params]) -> None:
         """Run a statement once for each set of parameters, without waiting for each answer."""
-        with self._connection.cursor() as cursor:
+        with _translated(self._location), self._connection.cursor() as cursor:
             cursor.executemany(_query(statement), params)
 
     def row(self, statement: str, params: Params | None = None) -> Row | None:
         """Return the first row, or None."""
-        with self._execute(statement, params) as cursor:
+        with _translated(self._location), self._execute(statement, params) as cursor:
             return cursor.fetchone()
 
     def rows(self, statement: str, params: Params | None = None) -> list[Row]:
         """Return all rows."""
-        with self._execute(statement, params) as cursor:
+        with _translated(self._location), self._execute(statement, params) as cursor:
             return cursor.fetchall()
 
     def stream(self, statement: str, params: Params | None = None) -> Iterator[Row]:
         """Yield rows through a cursor on the server."""
-        with self._connection.cursor(name=f"stream_{next(_numbers)}") as cursor:
+        with _translated(self._location), self._connection.cursor(name=f"stream_{next(_numbers)}") as cursor:
             cursor.itersize = _STREAM_ROWS
             cursor.execute(_query(statement), params, binary=True)
             yield from cursor
@@ -202,7 +186,7 @@ class PostgresSession:
         target = sql.SQL("COPY {} ({}) FROM STDIN").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
-        with self._connection.cursor() as cursor, cursor.copy(target) as copy:
+        with _translated(self._location), self._connection.cursor() as cursor, cursor.copy(target) as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -226,3 +210,21 @@ def _roll_back(connection: _Connection) -> None:
 
 def _first_line(error: Exception) -> Any:
     return str(error).strip().partition("\n")[0]
+
+
+@contextmanager
+def _translated(location: str) -> Iterator[None]:
+    try:
+        yield
+    except (errors.UniqueViolation, errors.CardinalityViolation) as error:
+        raise DuplicateRowError(f"{location}: {_first_line(error)}") from error
+    except (errors.DeadlockDetected, errors.SerializationFailure) as error:
+        raise ConflictError(f"{location}: {_first_line(error)}") from error
+    except errors.LockNotAvailable as error:
+        raise BusyError(f"{location}: another process is writing ({_first_line(error)})") from error
+    except PoolClosed as error:
+        raise StoreUnavailableError(f"{location}: the store is closed") from error
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, errors.InsufficientPrivilege) as error:
+        raise StoreUnavailableError(f"{location}: {_first_line(error)}") from error
+    except (psycopg.Error, UnicodeEncodeError) as error:
+        raise StoreError(f"{location}: {_first_line(error)}") from error

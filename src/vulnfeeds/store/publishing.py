@@ -78,7 +78,7 @@ class Publishing(Part):
             _stage(session, publication, heads, batch)
         changed = {name: head for name, head in sorted(heads.items()) if head.sequence > head.start}
         for head in changed.values():
-            _settle(session, head)
+            _settle(session, head, self._sizes)
         now = self._now()
         for head in changed.values():
             _number(session, head, publication.driver, max(now, head.published_at + 1))
@@ -128,6 +128,8 @@ def _stage(
             head = heads[name] = _new_group(session, publication, name)
         if record.change not in head.counts:
             raise StoreError(f"{record.feed}/{record.group} {record.key}: {record.change!r} is no kind of change")
+        if "\0" in record.key:
+            raise StoreError(f"{record.feed}/{record.group} {record.key!r}: a key cannot hold U+0000")
         head.sequence += 1
         head.counts[record.change] += 1
         rows.append(
@@ -162,7 +164,7 @@ def _new_group(session: Session, publication: Publication, name: tuple[str, str]
     return _Head(number, 0, 0, 0, 0, dict.fromkeys(_CHANGES, 0))
 
 
-def _settle(session: Session, head: _Head) -> None:
+def _settle(session: Session, head: _Head, sizes: paging.Sizes) -> None:
     """End the old versions, move the current records on, and cut the touched pages anew."""
     if head.start:
         session.run(_SUPERSEDE, {"id": head.id, "start": head.start})
@@ -180,7 +182,8 @@ def _settle(session: Session, head: _Head) -> None:
     for place in paging.touched(first_keys, _changed_keys(session, head)):
         first_key = first_keys[place]
         before = first_keys[place + 1] if place + 1 < len(first_keys) else None
-        pieces = list(paging.cut(first_key, _slots(session, head.id, first_key, before), open_end=before is None))
+        slots = _slots(session, head.id, first_key, before)
+        pieces = list(paging.cut(first_key, slots, open_end=before is None, sizes=sizes))
         if len(pieces) == 1 and names.get(first_key) == pieces[0].name:
             continue
         if live:

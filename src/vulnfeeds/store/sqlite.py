@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class SQLiteDatabase:
             raise StoreUnavailableError(f"{self.location}: the folder {path.parent} does not exist")
         if path.is_dir():
             raise StoreUnavailableError(f"{self.location}: is a folder, not a file")
-        with self._translated():
+        with _translated(self.location):
             self._give_back(self._take())
 
     @property
@@ -63,10 +63,10 @@ class SQLiteDatabase:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a snapshot."""
-        with self._translated(), self._connection() as connection:
+        with _translated(self.location), self._connection() as connection:
             connection.execute("BEGIN")
             try:
-                yield SQLiteSession(connection)
+                yield SQLiteSession(connection, self.location)
             finally:
                 connection.execute("ROLLBACK")
 
@@ -76,11 +76,11 @@ class SQLiteDatabase:
         if not self._turn.acquire(timeout=patience):
             raise BusyError(f"{self.location}: another thread has been writing for {patience:g} seconds")
         try:
-            with self._translated(), self._connection() as connection:
+            with _translated(self.location), self._connection() as connection:
                 connection.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    yield SQLiteSession(connection)
+                    yield SQLiteSession(connection, self.location)
                     connection.execute("COMMIT")
                 finally:
                     if connection.in_transaction:
@@ -109,7 +109,7 @@ class SQLiteDatabase:
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
-            with self._translated():
+            with _translated(self.location):
                 applying.to_sqlite(str(self._path))
         finally:
             os.close(folder)
@@ -162,25 +162,13 @@ class SQLiteDatabase:
                 return
         connection.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.IntegrityError as error:
-            raise DuplicateRowError(f"{self.location}: {error}") from error
-        except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise BusyError(f"{self.location}: another process is writing ({error})") from error
-            raise StoreUnavailableError(f"{self.location}: {error}") from error
-        except (sqlite3.Error, UnicodeEncodeError) as error:
-            raise StoreError(f"{self.location}: {error}") from error
-
 
 class SQLiteSession:
     """One transaction on one connection."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, location: str) -> None:
         self._connection = connection
+        self._location = location
 
     def run(self, statement: str, params: Params | None = None) -> int:
         """Run a statement and return how many rows it changed."""
@@ -192,34 +180,48 @@ class SQLiteSession:
 
     def many(self, statement: str, params: Iterable[Params]) -> None:
         """Run a statement once for each set of parameters."""
-        self._connection.executemany(statement, params)
+        with _translated(self._location):
+            self._connection.executemany(statement, params)
 
     def row(self, statement: str, params: Params | None = None) -> Row | None:
         """Return the first row, or None."""
-        row: Row | None = self._execute(statement, params).fetchone()
-        return row
+        with _translated(self._location):
+            row: Row | None = self._execute(statement, params).fetchone()
+            return row
 
     def rows(self, statement: str, params: Params | None = None) -> list[Row]:
         """Return all rows."""
-        return self._execute(statement, params).fetchall()
+        with _translated(self._location):
+            return self._execute(statement, params).fetchall()
 
     def stream(self, statement: str, params: Params | None = None) -> Iterator[Row]:
         """Yield rows as SQLite steps to them."""
-        cursor = self._execute(statement, params)
-        try:
+        with _translated(self._location), closing(self._execute(statement, params)) as cursor:
             yield from cursor
-        finally:
-            cursor.close()
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Insert many rows by one prepared statement."""
         marks = ", ".join("?" * len(columns))
-        self._connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+        with _translated(self._location):
+            self._connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
     def _execute(self, statement: str, params: Params | None) -> sqlite3.Cursor:
-        if params is None:
-            return self._connection.execute(statement)
         values: dict[str, Any] = {
-            name: json.dumps(value) if isinstance(value, list) else value for name, value in params.items()
+            name: json.dumps(value) if isinstance(value, list) else value for name, value in (params or {}).items()
         }
-        return self._connection.execute(_LIST.sub(r"IN (SELECT value FROM json_each(:\1))", statement), values)
+        with _translated(self._location):
+            return self._connection.execute(_LIST.sub(r"IN (SELECT value FROM json_each(:\1))", statement), values)
+
+
+@contextmanager
+def _translated(location: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise DuplicateRowError(f"{location}: {error}") from error
+    except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise BusyError(f"{location}: another process is writing ({error})") from error
+        raise StoreUnavailableError(f"{location}: {error}") from error
+    except (sqlite3.Error, UnicodeEncodeError) as error:
+        raise StoreError(f"{location}: {error}") from error
