@@ -1,0 +1,84 @@
+"""Upstreams that break on day 2: the last good data stays, and the failed task says where it broke."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Replay
+from tests.end_to_end.service import ALL_FEEDS, SYNC_FAILED, Service
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("end-to-end-faults")]
+
+UPSTREAMS = {
+    "alpine": ["secdb.alpinelinux.org/"],
+    "debian": ["security-tracker.debian.org/tracker/data/json"],
+    "kev": ["www.cisa.gov/"],
+    "nvdv2": ["services.nvd.nist.gov/", "nvd.nist.gov/"],
+}
+
+
+@pytest.fixture(scope="module")
+def synced(replay_process: Replay, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that has day 1 and whose client has all of it; no test here changes its records."""
+    replay_process.day(1)
+    replay_process.clear()
+    home = tmp_path_factory.mktemp("faults")
+    store_url = f"sqlite:///{home / 'store.sqlite'}"
+    with Service(home, store_url, replay_process.address, SINCE_MARGIN_SECONDS=0) as service:
+        service.sync()
+        service.serve()
+        with service.client() as client:
+            client.sync(ALL_FEEDS)
+        yield service
+
+
+FAULTS = ("status:503:{}", "truncate:{}", "html:{}", "empty:{}")
+# KEV's document is the same on both days: "not modified" has no body that could be cut short.
+BROKEN = [(fault, driver) for driver in UPSTREAMS for fault in FAULTS if (fault, driver) != ("truncate:{}", "kev")]
+
+
+@pytest.mark.parametrize(("fault", "driver"), BROKEN)
+def test_a_broken_upstream_changes_nothing_and_is_named(
+    synced: Service, replay: Replay, fault: str, driver: str
+) -> None:
+    """Whatever comes instead of the documents: the task fails with the upstream's address, clients notice nothing."""
+    replay.day(2)
+    replay.fault(*(fault.format(prefix) for prefix in UPSTREAMS[driver]))
+    before = synced.positions()
+    assert synced.run("sync", driver) == SYNC_FAILED
+    assert synced.positions() == before
+    task = synced.last_run(driver)
+    assert task["status"] == "failed"
+    hosts = [prefix.split("/")[0] for prefix in UPSTREAMS[driver]]
+    assert any(host in task["result"]["error"] for host in hosts), task["result"]
+    with synced.client() as client:
+        report = client.sync(ALL_FEEDS)
+        assert [group for group in report.groups if group.problem] == []
+        assert report.records == 0
+
+
+def by_place(service: Service) -> dict[tuple[str, str, str], bytes]:
+    """Return all current bodies by (feed, group, key)."""
+    return {(feed, group, key): body for feed, group, key, body in service.records()}
+
+
+def test_after_the_faults_the_day_is_caught_up(replay: Replay, tmp_path: Path) -> None:
+    """A fault that passes leaves nothing behind: the next run publishes all of day 2."""
+    store_url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    with Service(tmp_path, store_url, replay.address, DRIVERS="alpine,kev", SINCE_MARGIN_SECONDS=0) as service:
+        service.sync()
+        replay.day(2)
+        replay.fault("truncate:secdb.alpinelinux.org/")
+        assert service.run("sync") == SYNC_FAILED
+        replay.clear()
+        service.sync()
+        caught_up = by_place(service)
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    with Service(fresh, f"sqlite:///{fresh / 'store.sqlite'}", replay.address, DRIVERS="alpine,kev") as service:
+        service.sync()
+        straight = by_place(service)
+    assert [place for place, body in straight.items() if caught_up.get(place) != body] == []
