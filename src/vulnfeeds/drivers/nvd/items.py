@@ -18,6 +18,7 @@ import msgspec
 import zstandard
 from isal import igzip
 from isal.igzip_lib import IsalError
+from xxhash import xxh3_64_digest
 
 from vulnfeeds.errors import LimitError, ParseError
 
@@ -280,6 +281,11 @@ def check_form(place: str, envelope: Envelope) -> None:
     """Raise ParseError unless the document is of form NVD_CVE 2.x."""
     if envelope.format != "NVD_CVE" or not envelope.version.startswith("2."):
         raise ParseError(place, f"form {envelope.format} {envelope.version}, expected NVD_CVE 2.x")
+
+
+def digest(item: bytes) -> bytes:
+    """Return the digest of an item, whatever its layout: feed files are indented, pages of the API are not."""
+    return xxh3_64_digest(msgspec.json.format(item, indent=-1))
 
 
 def name_of(item: bytes) -> str | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from xxhash import xxh3_64_digest
 
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.nvd import items, legacy, overrides
@@ -116,12 +115,12 @@ class Making:
 
     def _take(self, index: ProductIndex, item: bytes, document: int, position: int) -> int:
         try:
-            cve = items.outlines.decode(item).cve
+            cve, digest = items.outlines.decode(item).cve, items.digest(item)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             if items.name_of(item) is None:
                 raise ParseError(f"{self._paths[document].name} item {position}", str(error)) from error
             return _ODD
-        seen, digest = index.seen(cve.id), xxh3_64_digest(item)
+        seen = index.seen(cve.id)
         if seen is not None:
             if seen.modified > cve.last_modified or _is_published(seen, digest, self._plan.published):
                 return _PASSED
@@ -233,10 +232,10 @@ def _is_published(seen: Seen, digest: bytes, published: int | None) -> bool:
 
 def _is_news(item: bytes, index: ProductIndex, published: int) -> bool:
     try:
-        cve = items.heads.decode(item).cve
+        cve, digest = items.heads.decode(item).cve, items.digest(item)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return True
     seen = index.seen(cve.id)
     if seen is None or seen.run > published:
         return True
-    return cve.last_modified >= seen.modified and seen.digest != xxh3_64_digest(item)
+    return cve.last_modified >= seen.modified and seen.digest != digest
