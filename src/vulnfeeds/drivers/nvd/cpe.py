@@ -11,16 +11,22 @@ from typing import Final
 PARTS: Final = 13
 VERSION: Final = 5
 
-_SPLIT: Final = re.compile(r"(?<!\\):")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
-_WILD: Final = re.compile(r"(?<!\\)[*?]")
+_NO_WILD: Final = re.compile(r"(?:[^\\*?]|\\.)*", re.DOTALL)
 _URI_TOKEN: Final = re.compile(r"\\(.)|(.)", re.DOTALL)
 _URI_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
 def split(cpe: str) -> list[str] | None:
     """Return the 13 parts of a formatted string (`cpe`, `2.3`, part, vendor, ...), or None when it is none."""
-    parts = _SPLIT.split(cpe)
+    if "\\" not in cpe:
+        parts = cpe.split(":")
+    elif "\0" in cpe:
+        return None
+    else:
+        # A colon after an escaped backslash is a separator, an escaped colon is none.
+        shielded = cpe.replace("\\\\", "\0b").replace("\\:", "\0c").split(":")
+        parts = [part.replace("\0c", "\\:").replace("\0b", "\\\\") for part in shielded]
     return parts if len(parts) == PARTS and parts[:2] == ["cpe", "2.3"] else None
 
 
@@ -38,7 +44,7 @@ def with_version(parts: list[str], version: str) -> str:
 
 def is_version(version: str) -> bool:
     """Tell whether the attribute names one version: `*`, `-` and patterns do not."""
-    return bool(version) and version != "-" and not _WILD.search(version)
+    return bool(version) and version != "-" and _NO_WILD.fullmatch(version) is not None
 
 
 def plain(attribute: str) -> str:
