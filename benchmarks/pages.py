@@ -24,7 +24,8 @@ from rich.table import Table
 
 from benchmarks.measure import free_port, measure, replay, service_environment
 
-GROUP = "/v1/feeds/vulnerabilities/alpine:3.18"
+GROUPS = ("/v1/feeds/vulnerabilities/alpine:3.18", "/v1/feeds/nvdv2/nvdv2:cves")
+"""Pages of the smallest and of the largest records."""
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 512; }}
@@ -54,39 +55,46 @@ def main() -> None:
     options = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("skipped: needs wrk to make the load")
-    table = Table(title=f"{GROUP}, first page, gzip; {options.connections} connections")
-    for name in ("server", "page kB", "requests/s", "CPU ms a request", "CPU x nginx"):
-        table.add_column(name, justify="left" if name == "server" else "right")
-    with tempfile.TemporaryDirectory(prefix="vulnfeeds-pages-") as folder:
-        home = Path(folder)
-        with service(home) as (url, process):
-            page, encoding = fetch(url)
-            ours = load(url, process, options)
-        theirs = measure_nginx(home, page, encoding, options)
-    rows = [("vulnfeeds serve", ours), ("nginx, the same bytes from a file", theirs)]
-    for name, rate in rows:
-        if rate is None:
-            table.add_row(name, "", "not installed", "", "")
-            continue
-        factor = f"{rate.cpu_ms / theirs.cpu_ms:.1f}" if theirs else ""
-        table.add_row(name, f"{len(page) / 1e3:.0f}", f"{rate.per_second:,.0f}", f"{rate.cpu_ms:.3f}", factor)
+    table = Table(title=f"First pages of two groups, gzip, {options.connections} connections")
+    for name in ("page", "kB", "server", "requests/s", "MB/s", "CPU ms a request", "CPU x nginx"):
+        table.add_column(name, justify="left" if name in ("page", "server") else "right")
+    with (
+        tempfile.TemporaryDirectory(prefix="vulnfeeds-pages-") as folder,
+        service(Path(folder)) as (address, process),
+    ):
+        for group in GROUPS:
+            page, encoding = fetch(address + group)
+            ours = load(address + group, process, options)
+            theirs = measure_nginx(Path(folder), page, encoding, options)
+            for name, rate in (("vulnfeeds serve", ours), ("nginx, a file", theirs)):
+                table.add_row(*row(group, page, name, rate, theirs))
     Console(width=110).print(table)
+
+
+def row(group: str, page: bytes, name: str, rate: Rate | None, nginx: Rate | None) -> list[str]:
+    """Return one row of the table."""
+    left = [group.rpartition("/")[2], f"{len(page) / 1e3:.0f}", name]
+    if rate is None:
+        return [*left, "not installed", "", "", ""]
+    factor = f"{rate.cpu_ms / nginx.cpu_ms:.1f}" if nginx else ""
+    megabytes = f"{rate.per_second * len(page) / 1e6:,.0f}"
+    return [*left, f"{rate.per_second:,.0f}", megabytes, f"{rate.cpu_ms:.3f}", factor]
 
 
 @contextlib.contextmanager
 def service(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Sync alpine from the replay and serve it; gives the page's URL and the process."""
+    """Sync two drivers from the replay and serve them; gives the service's address and its process."""
     port = free_port()
     with replay(home / "replay") as mirror:
         environment = service_environment(home, mirror, PORT=port)
-        measure([sys.executable, "-m", "vulnfeeds", "sync", "alpine"], environment, home / "log")
+        measure([sys.executable, "-m", "vulnfeeds", "sync", "nvdv2", "alpine"], environment, home / "log")
         url = f"http://127.0.0.1:{port}"
         with (home / "log").open("ab") as log:
             command = [sys.executable, "-m", "vulnfeeds", "serve"]
             process = psutil.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             wait_for(f"{url}/health")
-            yield url + GROUP, process
+            yield url, process
         finally:
             process.terminate()
             process.wait(30)
@@ -99,7 +107,7 @@ def measure_nginx(home: Path, page: bytes, encoding: str, options: argparse.Name
         return None
     # nginx's worker is another user when it is started by root, so the folder must let it in.
     home.chmod(0o755)
-    (home / "www").mkdir()
+    (home / "www").mkdir(exist_ok=True)
     (home / "www" / "page").write_bytes(page)
     port = free_port()
     settings = home / "nginx.conf"
