@@ -173,19 +173,18 @@ def _settle(session: Session, head: _Head, sizes: paging.Sizes) -> None:
         raise StoreError(f"{head.sequence - head.start - moved} records were staged twice")
     generation = head.generation + 1
     live = session.rows(
-        "SELECT first_key, name FROM pages WHERE group_id = :id AND ended IS NULL ORDER BY first_key", {"id": head.id}
+        "SELECT first_key FROM pages WHERE group_id = :id AND ended IS NULL ORDER BY first_key", {"id": head.id}
     )
-    names: dict[str, str] = dict(live)
-    first_keys = list(names) or [""]
+    first_keys = [first_key for (first_key,) in live] or [""]
     ended = []
     fresh = []
     for place in paging.touched(first_keys, _changed_keys(session, head)):
         first_key = first_keys[place]
         before = first_keys[place + 1] if place + 1 < len(first_keys) else None
         slots = _slots(session, head.id, first_key, before)
+        # A page whose content came out the same gets a row of its own all the same: the versions that the old row's
+        # number shows have ended, and may be pruned while the page lives on.
         pieces = list(paging.cut(first_key, slots, open_end=before is None, sizes=sizes))
-        if len(pieces) == 1 and names.get(first_key) == pieces[0].name:
-            continue
         if live:
             ended.append({"id": head.id, "generation": generation, "first_key": first_key})
         fresh += [(head.id, generation, p.first_key, p.name, p.records, p.withdrawn, head.sequence) for p in pieces]

@@ -74,6 +74,15 @@ class UpkeepSuite(SceneFixture):
         assert [scene.store.delta(FEED, GROUP, after=after, upto=10, limit=99) for after in range(11)] == deltas
         assert deltas[scene.store.position_at(FEED, GROUP, at)] == deltas[position]
 
+    def test_a_version_that_changed_nothing_can_be_read(self, scene: Scene) -> None:
+        """A record published again as it was keeps its page's name, and stays in it when its older version goes."""
+        scene.publish({"a": 1})
+        scene.publish({"a": 1})
+        names = {page.name for generation in (1, 2) for page in scene.manifest(generation).pages}
+        assert len(names) == 1
+        _prune(scene, generations=timedelta(0), versions=timedelta(0))
+        assert scene.walk() == [("a", body(1))]
+
     def test_live_pages_are_those_of_kept_generations(self, scene: Scene) -> None:
         """A page that only a forgotten generation used is not named any more."""
         scene.publish({"a": 1})
