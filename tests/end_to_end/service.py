@@ -122,12 +122,12 @@ class Service:
         code = self.run("sync", *drivers)
         assert code == 0, f"vulnfeeds sync ended with {code}:\n{self.log()[-4000:]}"
 
-    def serve(self, command: str = "serve") -> subprocess.Popen[bytes]:
-        """Start the API (or `up`) and wait until it answers."""
-        process = self.start(command)
+    def serve(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start `vulnfeeds serve`, or the command given, and wait until it answers."""
+        process = self.start(*(command or ("serve",)))
 
         def answers() -> bool:
-            assert process.poll() is None, f"vulnfeeds {command} ended:\n{self.log()[-4000:]}"
+            assert process.poll() is None, f"the service ended:\n{self.log()[-4000:]}"
             with contextlib.suppress(urllib.error.URLError, OSError):
                 return self.get("/health") is not None
             return False

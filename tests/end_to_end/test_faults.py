@@ -82,3 +82,23 @@ def test_after_the_faults_the_day_is_caught_up(replay: Replay, tmp_path: Path) -
         service.sync()
         straight = by_place(service)
     assert [place for place, body in straight.items() if caught_up.get(place) != body] == []
+
+
+def test_a_release_that_cannot_be_had_waits_alone(sqlite_url: str, replay: Replay, tmp_path: Path) -> None:
+    """One file of one release breaks: the others come to day 2, that one stays on day 1 and catches up later."""
+    group = ("vulnerabilities", "alpine:3.18")
+    with Service(tmp_path, sqlite_url, replay.address, DRIVERS="alpine", SINCE_MARGIN_SECONDS=0) as service:
+        service.sync()
+        service.serve()
+        before = service.positions()
+        replay.day(2)
+        replay.fault("status:503:secdb.alpinelinux.org/v3.18/community.json")
+        service.sync()
+        between = service.positions()
+        assert between[group] == before[group]
+        assert between["vulnerabilities", "alpine:3.19"] != before["vulnerabilities", "alpine:3.19"]
+        assert "v3.18/community.json" in str(service.last_run("alpine")["result"])
+        replay.clear()
+        service.sync()
+        after = service.positions()
+        assert {place for place in after if after[place] != between[place]} == {group}
