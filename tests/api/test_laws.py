@@ -25,6 +25,7 @@ BASE = [f"CVE-{number:05}" for number in range(0, 12_000, 10)]
 KEYS = st.integers(0, 12_000).map(lambda number: f"CVE-{number:05}") | st.sampled_from(BASE[:5] + BASE[798:803])
 CHANGES = st.dictionaries(KEYS, st.booleans(), min_size=1, max_size=6)
 LIMITS = st.sampled_from([None, None, 1000, 700, 450])
+SYNC_LIMITS = st.sampled_from([None, 450, 40])
 
 _groups = itertools.count()
 
@@ -82,10 +83,10 @@ class Walk:
 class Client:
     """An incremental client: upserts what it gets and remembers when its last complete sync began."""
 
-    def __init__(self, skew: timedelta) -> None:
+    def __init__(self, skew: timedelta, last: str | None) -> None:
         self.skew = skew
         self.records: dict[str, str] = {}
-        self.last: str | None = None
+        self.last = last
         self.began = ""
         self.reader: Reader | None = None
         self.expected: dict[str, str] | None = None
@@ -111,8 +112,11 @@ class Laws(RuleBasedStateMachine):
         self._publish({key: os_record(self.group, key, "base") for key in BASE}, {})
 
     @rule(changes=CHANGES)
-    def change(self, changes: dict[str, bool]) -> None:
+    def publish(self, changes: dict[str, bool]) -> None:
         """Records are created, updated, withdrawn and come back."""
+        self._change(changes)
+
+    def _change(self, changes: dict[str, bool]) -> None:
         text = f"version {next(self.versions)}"
         alive = {key: os_record(self.group, key, text) for key, withdraw in changes.items() if not withdraw}
         gone = {
@@ -153,22 +157,24 @@ class Laws(RuleBasedStateMachine):
         """Some walk goes on, however long ago its last page was."""
         self._step_walk(data.draw(st.sampled_from(self.walks)))
 
-    @rule(minutes=st.integers(-115, 115))
-    def new_client(self, minutes: int) -> None:
-        """A client with a clock of its own appears."""
+    @rule(minutes=st.integers(-115, 115), last=st.sampled_from([None, "1970-01-01"]))
+    def new_client(self, minutes: int, last: str | None) -> None:
+        """A client with a clock of its own appears, with or without a time that it synced last."""
         if len(self.clients) < 3:
             within = self.margin > timedelta(minutes=abs(minutes))
-            self.clients.append(Client(timedelta(minutes=minutes) if within else timedelta(0)))
+            self.clients.append(Client(timedelta(minutes=minutes) if within else timedelta(0), last))
 
     @precondition(lambda self: self.clients)
-    @rule(data=st.data(), limit=LIMITS)
-    def start_sync(self, data: st.DataObject, limit: int | None) -> None:
-        """A client begins a sync; one that it had under way is abandoned."""
+    @rule(data=st.data(), limit=SYNC_LIMITS, meanwhile=CHANGES | st.just({}))
+    def start_sync(self, data: st.DataObject, limit: int | None, meanwhile: dict[str, bool]) -> None:
+        """A client begins a sync, and something may change at once; a sync that it had under way is abandoned."""
         client = data.draw(st.sampled_from(self.clients))
         client.began = (self.clock.now + client.skew).replace(tzinfo=None).isoformat()
         client.reader = Reader(self.http, self.path, since=client.last, limit=limit)
         client.expected = dict(self.world)
         self._step_client(client)
+        if meanwhile:
+            self._change(meanwhile)
 
     @precondition(lambda self: any(client.reader for client in self.clients))
     @rule(data=st.data())
@@ -184,6 +190,8 @@ class Laws(RuleBasedStateMachine):
             while walk in self.walks:
                 self._step_walk(walk)
         for client in self.clients:
+            while client.reader is not None:
+                self._step_client(client)
             reader = Reader(self.http, self.path, since=client.last, limit=None)
             reader.finish()
             client.records.update(reader.received)
