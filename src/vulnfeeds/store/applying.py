@@ -54,16 +54,20 @@ class _PostgreSQL(_Whole, PostgresqlPsycopgBackend):  # type: ignore[misc]
 
 def to_sqlite(path: str) -> None:
     """Apply what is missing to the SQLite file; the caller holds the lock. Raises the driver's exceptions."""
-    _apply(_SQLite(DatabaseURI("sqlite", None, None, None, None, path, {}), migrate.TABLE), "sqlite")
+    _apply(path, "sqlite")
 
 
 def to_postgres(conninfo: str) -> None:
     """Apply what is missing to the PostgreSQL database; the caller holds the lock. Raises the driver's exceptions."""
-    _apply(_PostgreSQL(DatabaseURI("postgresql", None, None, None, None, conninfo, {}), migrate.TABLE), "postgres")
+    _apply(conninfo, "postgres")
 
 
-def _apply(backend: Any, dialect: str) -> None:
-    with resources.as_file(resources.files(migrate.PACKAGE) / dialect) as folder, backend:
-        # A read from here on would hold a transaction open on some drivers; yoyo's connections are in autocommit.
-        migrations = yoyo.read_migrations(str(folder))
-        backend.apply_migrations(backend.to_apply(migrations))
+def backend(target: str, dialect: str) -> Any:
+    """Return yoyo's backend for a file or an address; a context manager that closes its connection."""
+    made = _SQLite if dialect == "sqlite" else _PostgreSQL
+    return made(DatabaseURI(dialect, None, None, None, None, target, {}), migrate.TABLE)
+
+
+def _apply(target: str, dialect: str) -> None:
+    with resources.as_file(resources.files(migrate.PACKAGE) / dialect) as folder, backend(target, dialect) as opened:
+        opened.apply_migrations(opened.to_apply(yoyo.read_migrations(str(folder))))

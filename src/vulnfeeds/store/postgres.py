@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final, LiteralString
 
@@ -45,17 +45,9 @@ class PostgresDatabase:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            given = conninfo_to_dict(url)
-        except psycopg.Error:
-            # What libpq says may quote the password.
-            raise SettingsError(
-                "the store's address is no PostgreSQL address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
-                "with special characters in user and password percent-encoded"
-            ) from None
-        self._conninfo = make_conninfo(
-            url, **{name: value for name, value in _CONNECTION.items() if name not in given}
-        )
+        given = _parameters(url)
+        added = {name: value for name, value in _CONNECTION.items() if name not in given}
+        self._conninfo = make_conninfo(url, **added)
         where = ":".join(str(given[part]) for part in ("host", "port") if part in given)
         self._location = f"postgresql://{where}/{given.get('dbname', '')}"
         with _translated(self.location), psycopg.connect(self._conninfo) as connection:
@@ -228,3 +220,15 @@ def _translated(location: str) -> Iterator[None]:
         raise StoreUnavailableError(f"{location}: {_first_line(error)}") from error
     except (psycopg.Error, UnicodeEncodeError) as error:
         raise StoreError(f"{location}: {_first_line(error)}") from error
+
+
+def _parameters(url: str) -> dict[str, Any]:
+    """Return the parameters of an address; SettingsError, without what may be the password, when it is wrong."""
+    with suppress(psycopg.Error):
+        given = conninfo_to_dict(url)
+        if str(given.get("port", "1")).replace(",", "").isdecimal():
+            return given
+    raise SettingsError(
+        "the store's address is no PostgreSQL address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+        "with special characters in user and password percent-encoded"
+    )
