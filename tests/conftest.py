@@ -22,8 +22,12 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+# How long an example takes says more of the machine's load than of the code.
+settings.register_profile("vulnfeeds", deadline=None)
+settings.load_profile("vulnfeeds")
 POSTGRES_FOR_TESTS = "ALTER SYSTEM SET fsync = off"
 """Tests end processes, never the machine, so nothing that they look at depends on fsync."""
 
