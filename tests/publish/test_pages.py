@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -190,3 +193,45 @@ def test_the_folder_stays_below_its_limit(store: Store, manifest: Manifest, tmp_
     folder.prefix(manifest, 2, "identity")
     folder.prefix(manifest, 0, "identity")
     assert sum(path.stat().st_size for path in files(tmp_path / "pages")) <= most
+
+
+RENDER_FOR_EVER = """
+import sys
+from pathlib import Path
+from vulnfeeds.publish.pages import PageFolder
+from vulnfeeds.store import open_store
+store = open_store(sys.argv[1])
+folder = PageFolder(Path(sys.argv[2]), store)
+manifest = store.manifest("vulnerabilities", "debian:12")
+print("ready", flush=True)
+while True:
+    for index in range(len(manifest.pages)):
+        for encoding in ("gzip", "zstd", "identity"):
+            folder.prefix(manifest, index, encoding)
+    folder.prune(set())
+"""
+
+
+def test_a_process_killed_while_it_makes_pages_leaves_no_wrong_page(
+    store: Store, manifest: Manifest, sqlite_url: str, tmp_path: Path
+) -> None:
+    """After SIGKILL at any instant every page under a name is whole, and what was begun is cleaned in time."""
+    right = PageFolder(tmp_path / "right", store)
+    late = time.time() + 7200
+    folder = PageFolder(tmp_path / "pages", store, clock=lambda: late)
+    for delay in (0.0, 0.013, 0.029, 0.05):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RENDER_FOR_EVER, sqlite_url, str(tmp_path / "pages")], stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        for index, page in enumerate(manifest.pages):
+            for encoding in ENCODINGS:
+                kept = folder.ready(page.name, encoding)
+                assert kept is None or splice(kept, b"") == splice(right.prefix(manifest, index, encoding), b"")
+    folder.prune(store.live_pages())
+    assert [path for path in files(tmp_path / "pages") if path.suffix == ".part"] == []
