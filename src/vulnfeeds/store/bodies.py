@@ -89,7 +89,7 @@ class Bodies:
         number = _FIRST_ID + xxhash.xxh3_64_intdigest(driver.encode()) % (_LAST_ID - _FIRST_ID)
         try:
             trained = zstandard.train_dictionary(
-                _DICTIONARY_BYTES, _samples(bodies), dict_id=number, level=LEVEL, k=200, d=8
+                _DICTIONARY_BYTES, _samples(bodies), dict_id=number, level=LEVEL, k=500, d=8
             ).as_bytes()
         except zstandard.ZstdError:
             # Too little in common to train from: such bodies gain nothing from a dictionary.

@@ -38,7 +38,10 @@ _CHANGES: Final = (
     f"SELECT key, body, withdrawn FROM record_versions WHERE group_id = {_GROUP}"
     " AND sequence > :after AND sequence <= :upto AND ended IS NULL ORDER BY sequence"
 )
-_POSITION: Final = f"SELECT max(sequence) FROM publishes WHERE group_id = {_GROUP} AND published_at < :at"
+_POSITION: Final = (
+    f"SELECT sequence FROM publishes WHERE group_id = {_GROUP} AND published_at < :at"
+    " ORDER BY published_at DESC LIMIT 1"
+)
 # A publish gives its numbers in one run, so a version's publish is the first one that ends at its number or later.
 _HISTORY: Final = (
     "SELECT v.key, v.sequence, v.ended, v.withdrawn, (SELECT p.published_at FROM publishes p"
@@ -116,7 +119,7 @@ class Reading(Part):
         params = {"feed": feed, "name": group, "at": moments.to_micros(at)}
         with self._database.read() as session:
             row = session.row(_POSITION, params)
-        return int(row[0] or 0) if row else 0
+        return int(row[0]) if row else 0
 
     def record(self, feed: str, group: str, key: str) -> RecordVersion | None:
         """Return the current version of one record, or None."""

@@ -32,7 +32,7 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
     # A first load grows the log to its own size; do not keep that on disk.
-    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA journal_size_limit=4194304",
 )
 
 
