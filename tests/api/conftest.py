@@ -32,8 +32,7 @@ def store(sqlite_url: str, clock: Clock) -> Iterator[Store]:
     opened.close()
 
 
-@pytest.fixture
-def filled(store: Store, clock: Clock) -> Store:
+def fill(store: Store, clock: Clock) -> None:
     """Feed `vulnerabilities` with 2345 records in debian:12, one in alpine:3.10 and alpine:3.2, and feed `kev`."""
     for group in ("alpine:3.2", "alpine:3.10"):
         publish(store, "vulnerabilities", group, {"CVE-1": os_record(group, "CVE-1")}, driver="alpine")
@@ -41,7 +40,25 @@ def filled(store: Store, clock: Clock) -> Store:
     publish(store, "vulnerabilities", GROUP, {key: os_record(GROUP, key) for key in keys})
     publish(store, "kev", "kev:known-exploited", {"CVE-2024-0001": {"cveID": "CVE-2024-0001"}}, driver="kev")
     clock.move(days=1)
+
+
+@pytest.fixture
+def filled(store: Store, clock: Clock) -> Store:
+    """The store with what `fill` puts there."""
+    fill(store, clock)
     return store
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
+    """A client of one live service for all tests of a module that only read."""
+    folder, clock = tmp_path_factory.mktemp("service"), Clock()
+    store = open_store(f"sqlite:///{folder / 'store.sqlite'}", clock=clock)
+    fill(store, clock)
+    app = create_app(store, PageFolder(folder / "pages", store), clock=clock)
+    with live_service(app) as base, httpx2.Client(base_url=base, timeout=60) as opened:
+        yield opened
+    store.close()
 
 
 @pytest.fixture

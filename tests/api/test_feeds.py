@@ -52,9 +52,9 @@ def problem_of(answer: httpx2.Response, status: int) -> str:
     return str(body["message"])
 
 
-def test_feeds_are_listed_as_the_original_did(client: httpx2.Client) -> None:
+def test_feeds_are_listed_as_the_original_did(reader: httpx2.Client) -> None:
     """Names, descriptions and the integer tier; sorted; with an empty token."""
-    assert client.get("/v1/feeds").json() == {
+    assert reader.get("/v1/feeds").json() == {
         "feeds": [
             {"access_tier": 0, "description": "Feed record for type kev", "name": "kev"},
             {"access_tier": 0, "description": "Feed record for type vulnerabilities", "name": "vulnerabilities"},
@@ -63,9 +63,9 @@ def test_feeds_are_listed_as_the_original_did(client: httpx2.Client) -> None:
     }
 
 
-def test_groups_are_listed_as_the_original_did(client: httpx2.Client) -> None:
+def test_groups_are_listed_as_the_original_did(reader: httpx2.Client) -> None:
     """Sorted as plain text, described by group and feed."""
-    answer = client.get("/v1/feeds/vulnerabilities").json()
+    answer = reader.get("/v1/feeds/vulnerabilities").json()
     assert [group["name"] for group in answer["groups"]] == ["alpine:3.10", "alpine:3.2", GROUP]
     assert answer["groups"][0]["description"] == (
         "Group record for namespace: alpine:3.10 and feed type: vulnerabilities"
@@ -84,35 +84,35 @@ def test_an_empty_store_has_an_empty_list_of_feeds(sqlite_url: str, tmp_path: Pa
 
 @pytest.mark.parametrize("prefix", ["/v1", "/v2", "", "/v1/", "//v2"])
 @pytest.mark.parametrize("ending", ["", "/", "//"])
-def test_every_form_of_the_path_leads_to_the_group(client: httpx2.Client, prefix: str, ending: str) -> None:
+def test_every_form_of_the_path_leads_to_the_group(reader: httpx2.Client, prefix: str, ending: str) -> None:
     """With any version or none, with slashes too many, with a raw or an encoded colon."""
-    expected = client.get(DEBIAN).content
+    expected = reader.get(DEBIAN).content
     for group in (GROUP, GROUP.replace(":", "%3A")):
-        assert client.get(f"{prefix}/feeds//vulnerabilities/{group}{ending}").content == expected
+        assert reader.get(f"{prefix}/feeds//vulnerabilities/{group}{ending}").content == expected
 
 
-def test_a_walk_gives_each_record_once(client: httpx2.Client) -> None:
+def test_a_walk_gives_each_record_once(reader: httpx2.Client) -> None:
     """All pages together are the group, no page is larger than 1000, and keys ascend."""
-    pages = walk(client, DEBIAN)
+    pages = walk(reader, DEBIAN)
     found = [name for page in pages for name in page]
     assert found == [f"CVE-2024-{number:04}" for number in range(2345)]
     assert max(map(len, pages)) <= 1000
 
 
 @pytest.mark.parametrize("limit", [1000, 999, 500, 7])
-def test_a_walk_in_steps_of_any_size_gives_each_record_once(client: httpx2.Client, limit: int) -> None:
+def test_a_walk_in_steps_of_any_size_gives_each_record_once(reader: httpx2.Client, limit: int) -> None:
     """`limit` cuts smaller pages of the same walk."""
     path = "/v1/feeds/vulnerabilities/alpine:3.10" if limit == 1 else DEBIAN
-    pages = walk(client, path, limit=limit) if limit > 7 else walk(client, path, limit=limit)[:3]
+    pages = walk(reader, path, limit=limit) if limit > 7 else walk(reader, path, limit=limit)[:3]
     assert all(len(page) <= limit for page in pages)
     if limit > 7:
         assert [name for page in pages for name in page] == [f"CVE-2024-{number:04}" for number in range(2345)]
 
 
-def test_the_step_may_change_in_mid_walk(client: httpx2.Client) -> None:
+def test_the_step_may_change_in_mid_walk(reader: httpx2.Client) -> None:
     """A token belongs to a place, not to a page size."""
-    first = client.get(DEBIAN, params={"limit": 10})
-    rest = walk(client, DEBIAN, next_token=first.json()["next_token"])
+    first = reader.get(DEBIAN, params={"limit": 10})
+    rest = walk(reader, DEBIAN, next_token=first.json()["next_token"])
     found = names(first.content) + [name for page in rest for name in page]
     assert found[:10] == names(first.content)
     assert len(found) == len(set(found)) == 2345
@@ -214,16 +214,16 @@ def test_a_token_of_the_original_service_is_a_time(client: httpx2.Client, filled
         ("x=" + "y" * 9000, "query"),
     ],
 )
-def test_what_cannot_be_understood_is_named(client: httpx2.Client, query: str, named: str) -> None:
+def test_what_cannot_be_understood_is_named(reader: httpx2.Client, query: str, named: str) -> None:
     """400 with the parameter's name."""
-    token = client.get(DEBIAN).json()["next_token"]
-    assert named in problem_of(client.get(f"{DEBIAN}?{query.format(token=token)}"), 400)
+    token = reader.get(DEBIAN).json()["next_token"]
+    assert named in problem_of(reader.get(f"{DEBIAN}?{query.format(token=token)}"), 400)
 
 
-def test_a_token_of_another_group_is_refused(client: httpx2.Client) -> None:
+def test_a_token_of_another_group_is_refused(reader: httpx2.Client) -> None:
     """A token is good for the group that gave it."""
-    token = client.get(DEBIAN).json()["next_token"]
-    answer = client.get("/v1/feeds/vulnerabilities/alpine:3.2", params={"next_token": token})
+    token = reader.get(DEBIAN).json()["next_token"]
+    answer = reader.get("/v1/feeds/vulnerabilities/alpine:3.2", params={"next_token": token})
     assert "another group" in problem_of(answer, 400)
 
 
@@ -254,9 +254,9 @@ def test_a_token_of_another_group_is_refused(client: httpx2.Client) -> None:
         "/v1/tasks/99999999999999999999999999",
     ],
 )
-def test_what_does_not_exist_is_not_found(client: httpx2.Client, path: str) -> None:
+def test_what_does_not_exist_is_not_found(reader: httpx2.Client, path: str) -> None:
     """404 with a message, whatever stands in the path."""
-    assert problem_of(client.get(path), 404)
+    assert problem_of(reader.get(path), 404)
 
 
 def test_a_record_by_its_key(client: httpx2.Client, filled: Store, clock: Clock) -> None:
@@ -279,11 +279,11 @@ def test_a_record_by_its_key(client: httpx2.Client, filled: Store, clock: Clock)
 @pytest.mark.parametrize(
     "path", [DEBIAN, f"{DEBIAN}?limit=50", f"{DEBIAN}?since=1970-01-01", "/v1/feeds", "/v1/tasks"]
 )
-def test_every_coding_holds_the_same_answer(url: str, path: str) -> None:
+def test_every_coding_holds_the_same_answer(reader: httpx2.Client, path: str) -> None:
     """Single gzip members and zstd frames, exact types, ETags per coding, HEAD with the same headers, and 304."""
 
     def ask(method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        request = urllib.request.Request(f"{url}{path}", method=method, headers=headers)
+        request = urllib.request.Request(str(reader.base_url.join(path)), method=method, headers=headers)
         try:
             with urllib.request.urlopen(request) as answer:
                 return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
@@ -320,18 +320,18 @@ def test_every_coding_holds_the_same_answer(url: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_the_service_is_only_read(client: httpx2.Client, method: str) -> None:
+def test_the_service_is_only_read(reader: httpx2.Client, method: str) -> None:
     """Any other method is refused, with what is allowed."""
     for path in ("/", "/v1/feeds", DEBIAN, "/v2/tasks/1", "/docs"):
-        answer = client.request(method, path)
+        answer = reader.request(method, path)
         assert problem_of(answer, 405)
         assert answer.headers["allow"] == "GET, HEAD"
 
 
-def test_authorization_is_ignored(client: httpx2.Client) -> None:
+def test_authorization_is_ignored(reader: httpx2.Client) -> None:
     """Old clients send credentials of another service."""
     for value in ("Basic YTpi", "Bearer x", "nonsense"):
-        assert client.get("/v1/feeds", headers={"Authorization": value}).status_code == 200
+        assert reader.get("/v1/feeds", headers={"Authorization": value}).status_code == 200
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

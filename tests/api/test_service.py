@@ -84,10 +84,10 @@ def test_an_error_of_ours_is_told_to_the_log_only(
     assert "the secret inside" in str(record.exc_info)
 
 
-def test_the_text_of_a_problem_stays_json(client: httpx2.Client) -> None:
+def test_the_text_of_a_problem_stays_json(reader: httpx2.Client) -> None:
     """Odd characters in what a problem quotes do not break its body."""
     for query in ("since=%F0%9F%92%A9", "since=%ED%A0%80", "filter=%ff%22%5c", "since=%00"):
         path = "/v1/tasks" if query.startswith("filter") else "/v1/feeds/vulnerabilities/debian:12"
-        answer = client.get(f"{path}?{query}")
+        answer = reader.get(f"{path}?{query}")
         assert (answer.status_code, answer.json()["httpcode"]) == (400, 400)
         assert answer.content.isascii()
