@@ -1,0 +1,52 @@
+"""Make upstream documents in true form at any scale, as a folder that `upstream_mirror` takes.
+
+python -m benchmarks.generate --scale 1.0 --day 2 --change 0.01 --seed 1 DIR
+
+Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, and KEV. The
+same arguments give the same bytes. Making day 2 over the folder of day 1 replaces only the files that changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from benchmarks.generator import alpine, debian, kev, nvd
+from benchmarks.generator.plan import Plan
+
+PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
+    "nvd": nvd.write,
+    "alpine": alpine.write,
+    "debian": debian.write,
+    "kev": kev.write,
+}
+
+
+def generate(plan: Plan, root: Path, parts: Iterable[str] = tuple(PARTS)) -> None:
+    """Write the documents of the plan's day below `root`."""
+    for part in parts:
+        PARTS[part](plan, root)
+
+
+def main() -> None:
+    """Read the command line, write, and tell how long each part took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--day", type=int, default=1)
+    parser.add_argument("--change", type=float, default=0.01, help="part of the records that each day changes")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=PARTS, action="append", help="these parts only")
+    options = parser.parse_args()
+    plan = Plan(scale=options.scale, day=options.day, change=options.change, seed=options.seed)
+    for part in options.only or PARTS:
+        began = time.monotonic()
+        generate(plan, options.folder, [part])
+        print(f"{part}: {time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
