@@ -40,6 +40,7 @@ def test_a_skewed_clock_loses_nothing(store_url: str, replay: Replay, tmp_path: 
             with service.client(clock=clock) as client:
                 report = client.sync([FEED], wanted=wanted)
                 assert report.problems == []
+                assert len(report.groups) == len(GROUPS)
                 assert client.compare(stored(service)) == []
 
 

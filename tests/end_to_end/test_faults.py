@@ -18,7 +18,7 @@ UPSTREAMS = {
     "kev": ["www.cisa.gov/"],
     "nvdv2": ["services.nvd.nist.gov/", "nvd.nist.gov/"],
 }
-GROUPS = ("alpine:3.18", "debian:unstable", "nvdv2:cves", "kev:known-exploited")
+GROUPS = ("alpine:3.18", "debian:13", "nvdv2:cves", "kev:known-exploited")
 
 
 def wanted(feed: str, group: str) -> bool:
