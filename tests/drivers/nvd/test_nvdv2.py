@@ -16,8 +16,8 @@ from tests.drivers.nvd.nvd_runs import NVD, refused
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint
 from vulnfeeds.drivers.nvd.making import INDEX
 from vulnfeeds.drivers.nvd.nvdv2 import NVDv2Driver
-from vulnfeeds.drivers.nvd.plan import GROUP
-from vulnfeeds.errors import ParseError
+from vulnfeeds.drivers.nvd.plan import GROUP, NVDv2Settings
+from vulnfeeds.errors import ParseError, SettingsError
 from vulnfeeds.records.record import Score
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad
 
@@ -296,3 +296,10 @@ def test_the_limit_of_a_range_takes_the_newest(feed: MakeFeed) -> None:
     bounds = feed("none", max_versions_per_range=0)
     bounds.run()
     assert quill_names(bounds, "CVE-2024-0003") == ["3.1.4"]
+
+
+@pytest.mark.parametrize("name", ["overlap_seconds", "max_versions_per_range"])
+def test_settings_without_sense_are_refused(name: str) -> None:
+    """The error names the setting."""
+    with pytest.raises(SettingsError, match=name):
+        NVDv2Settings(**{name: -1})

@@ -25,6 +25,10 @@ ADDRESS: Final = "https://services.nvd.nist.gov/rest/json/cves/2.0"
 PAGE: Final = 2000
 """The most items that the API gives at once."""
 WINDOW: Final = timedelta(days=120)
+MOST: Final = 5_000_000
+"""CVEs; an answer that promises more is not believed, because it would be read page by page."""
+_OLDEST: Final = datetime(1999, 1, 1, tzinfo=UTC)
+"""No server's clock says less: there were no CVEs before."""
 ATTEMPTS: Final = 3
 
 
@@ -112,7 +116,7 @@ class CVEAPI:
 
     def _check_crawl(self, paths: list[Path], state: Crawl) -> None:
         """Raise ParseError when an item was skipped because the list moved under the crawl."""
-        names = {items.heads.decode(item).cve.id for path in paths for item in items.read_items(path)}
+        names = {items.head_of(item, path.name).id for path in paths for item in items.read_items(path)}
         if len(names) < state.total:
             self.forget_crawl()
             raise ParseError(ADDRESS, f"totalResults is {state.total}, the pages hold {len(names)} CVEs")
@@ -131,7 +135,7 @@ class CVEAPI:
                     break
                 pages.append(self._save(page, f"window-{number + len(pages):05}"))
                 received += len(envelope.vulnerabilities)
-                names.update(items.heads.decode(item).cve.id for item in envelope.vulnerabilities)
+                names.update(items.head_of(item, f"{ADDRESS}?{dates[1:]}").id for item in envelope.vulnerabilities)
                 self._context.report("fetch", received, total)
             if len(names) >= total:
                 return pages, seen_at
@@ -143,9 +147,11 @@ class CVEAPI:
             page = self._context.fetcher.get_json(url, headers=self._headers)
             try:
                 envelope = items.envelopes.decode(page)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except items.UNREADABLE as error:
                 raise ParseError(url, f"no page of CVEs: {error}; {page[:200]!r}") from error
             items.check_form(url, envelope)
+            if envelope.total_results > MOST:
+                raise ParseError(url, f"totalResults is {envelope.total_results}, of which {MOST} are plausible")
             count = len(envelope.vulnerabilities)
             wanted = max(0, min(self._size, envelope.total_results - start))
             if count == wanted == envelope.results_per_page and envelope.start_index == start:
@@ -181,4 +187,7 @@ def _seen_at(envelope: items.Envelope, place: str) -> datetime:
         moment = datetime.fromisoformat(envelope.timestamp)
     except ValueError as error:
         raise ParseError(place, f"timestamp: {error}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment < _OLDEST:
+        raise ParseError(place, f"timestamp: {envelope.timestamp[:40]} was before there was an NVD")
+    return moment

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from isal import igzip
 
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.drivers.nvd.items import UNPACK_ERRORS
+from vulnfeeds.drivers.nvd.items import MAX_UNPACKED
 from vulnfeeds.errors import DownloadError, LimitError, ParseError, StatusError
+from vulnfeeds.fetch.decompress import open_bounded
 from vulnfeeds.fetch.interface import Limits
 
 ADDRESS: Final = "https://nvd.nist.gov/feeds/json/cve/2.0/"
@@ -107,7 +107,10 @@ class FeedFiles:
         url = f"{ADDRESS}nvdcve-2.0-{name}.meta"
         target = self._folder / f"nvdcve-2.0-{name}.meta"
         self._context.fetcher.download(url, target, limits=Limits(max_bytes=_MAX_META), expect=("text",))
-        return read_meta(target)
+        meta = read_meta(target)
+        # A file from the future would end the next windows before they begin.
+        now = datetime.fromtimestamp(self._context.now(), UTC)
+        return msgspec.structs.replace(meta, modified_at=min(meta.modified_at, now))
 
 
 def read_meta(path: Path) -> Meta:
@@ -118,7 +121,7 @@ def read_meta(path: Path) -> Meta:
         if moment.tzinfo is None or len(bytes.fromhex(pairs["sha256"])) != 32:
             raise ValueError("a date without a zone, or no sha256")
         return Meta(pairs["sha256"].upper(), moment.astimezone(UTC), int(pairs["size"]))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         raise ParseError(path.name, f"no meta of a feed file: {error!r}") from error
 
 
@@ -140,14 +143,14 @@ def _digest(path: Path, size: int, url: str) -> str:
     digest = hashlib.sha256()
     total = 0
     try:
-        with igzip.open(path, "rb") as stream:  # type: ignore[no-untyped-call]
+        with open_bounded(path, max_bytes=MAX_UNPACKED, url=url) as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
                 total += len(chunk)
                 if total > size:
                     raise LimitError(url, f"unpacks to more than the {size} bytes that the meta says")
-    except UNPACK_ERRORS as error:
-        raise DownloadError(url, f"cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise DownloadError(url, f"cannot be read: {error}") from error
     return digest.hexdigest().upper()
 
 

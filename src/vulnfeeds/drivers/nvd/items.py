@@ -35,6 +35,9 @@ UNPACK_ERRORS: Final[tuple[type[Exception], ...]] = (
 )
 """What reading a broken packed file raises."""
 
+UNREADABLE: Final[tuple[type[Exception], ...]] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding JSON of another shape, or nested without end, raises."""
+
 # A quotation mark inside a JSON string is escaped, so these bytes begin an item and cannot be text.
 _BEGIN: Final = re.compile(rb'\{\s*"cve"\s*:')
 
@@ -268,7 +271,7 @@ class Splitter:
     def _check(self, frame: bytes) -> None:
         try:
             envelope = envelopes.decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ParseError(self.place, f"no NVD document: {error}") from error
         check_form(self.place, envelope)
         if envelope.vulnerabilities:
@@ -288,11 +291,19 @@ def digest(item: bytes) -> bytes:
     return xxh3_64_digest(msgspec.json.format(item, indent=-1))
 
 
+def head_of(item: bytes, place: str) -> CVEHead:
+    """Return identity and age of an item. Raises ParseError, naming `place`, when it does not have them."""
+    try:
+        return heads.decode(item).cve
+    except UNREADABLE as error:
+        raise ParseError(place, f"an item without id and date: {error}; {item[:200]!r}") from error
+
+
 def name_of(item: bytes) -> str | None:
     """Return the id of an item whose other parts may have any shape; None when it has none."""
     try:
         found: Any = msgspec.json.decode(item)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     cve = found.get("cve") if isinstance(found, dict) else None
     name = cve.get("id") if isinstance(cve, dict) else None

@@ -107,8 +107,8 @@ def _weaknesses(given: list[items.Weakness]) -> tuple[nvd.Text, ...]:
 
 
 def _minutes(moment: str) -> str:
-    """Return `2010-12-16T05:00Z` of `2010-12-16T05:00:00.000`."""
-    return f"{moment[:16]}Z"
+    """Return `2010-12-16T05:00Z` of `2010-12-16T05:00:00.000`, and nothing of nothing (an override without dates)."""
+    return f"{moment[:16]}Z" if moment else ""
 
 
 def _best(metrics: list[items.Metric]) -> items.Metric | None:

@@ -116,7 +116,7 @@ class Making:
     def _take(self, index: ProductIndex, item: bytes, document: int, position: int) -> int:
         try:
             cve, digest = items.outlines.decode(item).cve, items.digest(item)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except items.UNREADABLE as error:
             if items.name_of(item) is None:
                 raise ParseError(f"{self._paths[document].name} item {position}", str(error)) from error
             return _ODD
@@ -141,7 +141,7 @@ class Making:
             return configurations
         try:
             record = legacy.record(items.items.decode(item).cve)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except items.UNREADABLE:
             # It goes to quarantine when its turn comes.
             return configurations
         table.keep(record)
@@ -182,7 +182,7 @@ class Making:
     def _record(self, item: bytes, expansion: Expansion) -> Iterator[Record]:
         try:
             cve = items.items.decode(item).cve
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except items.UNREADABLE as error:
             yield from self._odd(item, error)
             return
         self._made.add(cve.id)
@@ -190,7 +190,10 @@ class Making:
         yield _as_record(expansion.complete(overrides.apply(legacy.record(cve), override)))
 
     def _odd(self, item: bytes, error: Exception) -> Iterator[Record]:
-        body: dict[str, Any] = msgspec.json.decode(item)
+        try:
+            body: dict[str, Any] = msgspec.json.decode(item)
+        except items.UNREADABLE as unreadable:
+            raise ParseError(f"item after {self._done} records", str(unreadable)) from unreadable
         name = str(body["cve"]["id"])
         if name not in self._made:
             self._made.add(name)
@@ -233,7 +236,7 @@ def _is_published(seen: Seen, digest: bytes, published: int | None) -> bool:
 def _is_news(item: bytes, index: ProductIndex, published: int) -> bool:
     try:
         cve, digest = items.heads.decode(item).cve, items.digest(item)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except items.UNREADABLE:
         return True
     seen = index.seen(cve.id)
     if seen is None or seen.run > published:

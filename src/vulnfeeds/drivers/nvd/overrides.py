@@ -153,7 +153,7 @@ def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
         data = stream.read()
         try:
             override = _overrides.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except items.UNREADABLE as error:
             raise ParseError(path, str(error)) from error
         if override.annotation.cve_id != PurePosixPath(path).stem:
             raise ParseError(path, f"is about {override.annotation.cve_id}")

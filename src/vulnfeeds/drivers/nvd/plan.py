@@ -9,6 +9,7 @@ import msgspec
 
 from vulnfeeds.drivers.interface import DriverSettings
 from vulnfeeds.drivers.nvd import feeds
+from vulnfeeds.errors import SettingsError
 
 FEED: Final = "nvdv2"
 GROUP: Final = "nvdv2:cves"
@@ -30,6 +31,15 @@ class NVDv2Settings(DriverSettings, frozen=True, kw_only=True):
     analysed, and records of CVEs that it does not have."""
     max_versions_per_range: int = 256
     """Most known versions that one range is expanded to; the newest are taken. 0 leaves the inclusive bounds."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense, with the name of the setting."""
+        if self.overlap_seconds < 0:
+            raise SettingsError(f"driver.nvdv2.overlap_seconds must not be negative, but is {self.overlap_seconds}")
+        if self.max_versions_per_range < 0:
+            raise SettingsError(
+                f"driver.nvdv2.max_versions_per_range must not be negative, but is {self.max_versions_per_range}"
+            )
 
 
 class Cursor(msgspec.Struct, frozen=True):
