@@ -86,8 +86,9 @@ class Gathering:
         paths = feeds.bring_all(self._files, names, self._context.report)
         oldest = min(self._files.metas[name].modified_at for name in names)
         if self._settings.source == "auto":
+            made_at = [self._files.metas[name].modified_at for name in names]
             try:
-                more, modified_at = self._window(oldest)
+                more, modified_at = self._window(begin_after(made_at, whole=len(names) == len(self._years)))
                 return Gathered([*paths, *more], modified_at, self._digests())
             except UpstreamError as error:
                 self._fall_back(error)
@@ -118,6 +119,17 @@ class Gathering:
 
     def _fall_back(self, error: UpstreamError) -> None:
         self._context.note(f"the NVD's API cannot be had, feed files are read instead: {error}")
+
+
+def begin_after(made_at: list[datetime], *, whole: bool) -> datetime:
+    """Return from when on the API must be asked once the yearly files made at these times are in hand.
+
+    The NVD makes a year's file anew only when one of its CVEs changed (in March 2026 that of 2003 was ten months
+    old), so with all years in hand an old file hides nothing that came before the newest one; a week is left for
+    files that are late. With a year missing, its changes can be anywhere since the oldest file.
+    """
+    oldest, newest = min(made_at), max(made_at)
+    return max(oldest, newest - _REACH) if whole else oldest
 
 
 def _folder(path: Path) -> Path:
