@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from univers.versions import MavenVersion
 
 from vulnfeeds.drivers.nvd import cpe
 from vulnfeeds.drivers.nvd.expansion import Bounds, Expansion
@@ -107,6 +108,15 @@ def test_any_two_versions_are_comparable(one: str, other: str) -> None:
     first, second = place(one), place(other)
     if first is not None and second is not None:
         assert (first < second) + (second < first) + (first == second) == 1
+
+
+@given(versions, versions)
+def test_the_order_is_that_of_maven(one: str, other: str) -> None:
+    """Numbers between dots are compared by a short way that says what the library says."""
+    first, second = place(one), place(other)
+    assert first is not None and second is not None
+    theirs, others = MavenVersion(one), MavenVersion(other)
+    assert (first < second, first == second, second < first) == (theirs < others, theirs == others, others < theirs)
 
 
 @given(versions, versions, versions)
