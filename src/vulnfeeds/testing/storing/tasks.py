@@ -36,11 +36,11 @@ class TasksSuite(SceneFixture):
         assert (task.driver_id, task.feed_id, task.parent_task_id, task.result) == ("alpine", FEED, cycle, None)
         assert task.progress == {"phase": "parse", "done": 7}
         end = scene.clock.move(minutes=5)
-        assert store.close_task(run, "failed", {"error": "x \0 \ud800"})
+        assert store.close_task(run, "failed", {"error": "x \0 é"})
         assert not store.close_task(run, "completed", {})
         assert not store.close_task(99, "completed", {})
         task = store.children(cycle)[0]
-        assert (task.status, task.ended_at, task.result) == ("failed", end, {"error": "x \0 \ud800"})
+        assert (task.status, task.ended_at, task.result) == ("failed", end, {"error": "x \0 é"})
         store.progress(run, {"phase": "late"})
         assert store.tasks(TaskFilter(task_id=run))[0].progress == {"phase": "parse", "done": 7}
 
