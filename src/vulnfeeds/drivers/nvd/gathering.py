@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ import msgspec
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.nvd import api, feeds, overrides
 from vulnfeeds.drivers.nvd.plan import Cursor, NVDv2Settings
-from vulnfeeds.errors import UpstreamError
+from vulnfeeds.errors import StatusError, UpstreamError
 
 # The modified feed reaches eight days back; a day is left for the time that its own making takes.
 _REACH: Final = timedelta(days=7)
@@ -69,12 +70,12 @@ class Gathering:
     def _changes(self, last: Cursor) -> Gathered:
         self._api.forget_crawl()
         if self._settings.source == "feeds":
-            return self._changed_files(last.modified_at, last.digests)
+            return self._changed_files(last, [*self._years, feeds.MODIFIED])
         try:
             pages, modified_at = self._window(last.modified_at)
         except UpstreamError as error:
             self._fall_back(error)
-            return self._changed_files(last.modified_at, last.digests)
+            return self._changed_files(last, self._instead_of_window(last.modified_at))
         return Gathered(pages, modified_at, last.digests)
 
     def _everything(self, run: int, published: int | None) -> Gathered:
@@ -97,11 +98,23 @@ class Gathering:
             paths.append(self._files.bring(feeds.MODIFIED))
         return Gathered(paths, self._reached(oldest), self._digests())
 
-    def _changed_files(self, begin: datetime, digests: dict[str, str]) -> Gathered:
-        names = self._files.look([*self._years, feeds.MODIFIED])
-        changed = [name for name in names if self._files.metas[name].sha256 != digests.get(name)]
+    def _changed_files(self, last: Cursor, names: list[str]) -> Gathered:
+        names = self._files.look(names)
+        changed = [name for name in names if self._files.metas[name].sha256 != last.digests.get(name)]
         paths = feeds.bring_all(self._files, changed, self._context.report)
-        return Gathered(paths, max(begin, self._reached(begin)), {**digests, **self._digests()})
+        reached = max(last.modified_at, self._reached(last.modified_at))
+        return Gathered(paths, reached, {**last.digests, **self._digests()})
+
+    def _instead_of_window(self, begin: datetime) -> list[str]:
+        """Return the files that hold what a window from `begin` holds: `modified` alone, when it reaches back so far.
+
+        The NVD makes almost every yearly file anew every day, so looking at them would read everything again.
+        """
+        with suppress(StatusError):
+            self._files.look([feeds.MODIFIED])
+            if self._files.metas[feeds.MODIFIED].modified_at - _REACH <= begin:
+                return [feeds.MODIFIED]
+        return [*self._years, feeds.MODIFIED]
 
     def _window(self, begin: datetime) -> tuple[list[Path], datetime]:
         begin -= timedelta(seconds=self._settings.overlap_seconds)
