@@ -114,6 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     store holds."""
     pages_max_mb: NotNegative = 0
     """Most MiB of rendered pages to keep in the data folder; those made first go first. 0: no limit."""
+    answers_memory_mb: NotNegative = 64
+    """Most MiB of ready pages to keep in memory; those used longest ago go first. 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     nvd_api_key: Secret = Secret()

@@ -14,10 +14,12 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from vulnfeeds.api.feeds import FeedRoutes
+from vulnfeeds.api.heads import Heads
 from vulnfeeds.api.health import HealthRoutes
 from vulnfeeds.api.paths import TidyPaths
 from vulnfeeds.api.people import PeopleRoutes
 from vulnfeeds.api.problems import HANDLERS
+from vulnfeeds.api.ready import MEMORY, ReadyAnswers, SendReady
 from vulnfeeds.api.tasks import TaskRoutes
 from vulnfeeds.publish.pages import PageFolder
 from vulnfeeds.store.interface import Store
@@ -30,13 +32,15 @@ def create_app(
     clock: Callable[[], datetime],
     since_margin: timedelta = timedelta(hours=2),
     ready: Callable[[], bool] = lambda: True,
+    memory: int = MEMORY,
 ) -> Starlette:
     """Return the ASGI application.
 
     `clock` gives the time in UTC; `since_margin` is how much earlier a client's `since` is taken to be; `ready` says
-    whether `/health` answers "ok".
+    whether `/health` answers "ok"; `memory` is how many bytes of answers are kept in memory.
     """
-    feeds = FeedRoutes(store, pages, clock=clock, since_margin=since_margin)
+    answers = ReadyAnswers(memory)
+    feeds = FeedRoutes(store, pages, answers, clock=clock, since_margin=since_margin)
     tasks = TaskRoutes(store)
     health = HealthRoutes(store, ready)
     people = PeopleRoutes(store, clock)
@@ -54,6 +58,7 @@ def create_app(
         Route("/docs", people.docs),
         Route("/status", people.status),
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(TidyPaths)], exception_handlers=HANDLERS)
+    middleware = [Middleware(SendReady, answers, Heads(store)), Middleware(TidyPaths)]
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
     return app

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from vulnfeeds import catalog
 from vulnfeeds.api import tokens
 from vulnfeeds.api.answers import answer, negotiate, send, unchanged
 from vulnfeeds.api.parameters import MOST, flag, limit, parameters
+from vulnfeeds.api.ready import Page, ReadyAnswers
 from vulnfeeds.api.since import effective, parse_since
 from vulnfeeds.api.times import show
 from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken
@@ -36,10 +38,17 @@ class FeedRoutes:
     """The handlers of the feed routes."""
 
     def __init__(
-        self, store: Store, pages: PageFolder, *, clock: Callable[[], datetime], since_margin: timedelta
+        self,
+        store: Store,
+        pages: PageFolder,
+        ready: ReadyAnswers,
+        *,
+        clock: Callable[[], datetime],
+        since_margin: timedelta,
     ) -> None:
         self._store = store
         self._pages = pages
+        self._ready = ready
         self._walks = Walks(store)
         self._clock = clock
         self._margin = since_margin
@@ -86,8 +95,14 @@ class FeedRoutes:
         place = await self._place(feed, group, token)
         if most is not None or not place.is_page_start:
             return answer(request, await run_in_threadpool(self._walks.slice, place, most))
+        generation = place.manifest.generation
         try:
-            return await self._ready_page(request, encoding, place)
+            response = await self._ready_page(request, encoding, place)
+            # A walk that outlived its generation goes on in the current one, another one each time.
+            if token is None or token.generation == generation:
+                page = Page(feed, group, None if token is None else generation, place.key, encoding)
+                self._keep(request, page, generation, response)
+            return response
         except PageGoneError:
             place = await run_in_threadpool(self._walks.current, feed, group, place.key)
             if place.is_page_start:
@@ -111,6 +126,10 @@ class FeedRoutes:
         if beginning is None:
             beginning = await run_in_threadpool(self._pages.prefix, place.manifest, place.index, encoding)
         return send(request, encoding, etag, splice(beginning, tail))
+
+    def _keep(self, request: Request, page: Page, generation: int, response: Response) -> None:
+        if request.method == "GET" and response.status_code == HTTPStatus.OK:
+            self._ready.keep(request.scope, page, generation, response)
 
     def _changes(self, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int | None) -> bytes:
         if not isinstance(start, DeltaToken):

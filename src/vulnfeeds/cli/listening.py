@@ -11,6 +11,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from vulnfeeds.api.connections import protocol
 from vulnfeeds.errors import VulnfeedsError
 
 _REASONS: Final = {
@@ -70,6 +71,8 @@ class Server:
                 access_log=False,
                 server_header=False,
                 lifespan="off",
+                http=protocol(),
+                ws="none",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )

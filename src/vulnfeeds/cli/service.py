@@ -87,6 +87,7 @@ def _serve(
         clock=lambda: datetime.now(UTC),
         since_margin=timedelta(seconds=settings.since_margin_seconds),
         ready=lambda: not stop.is_set(),
+        memory=settings.answers_memory_mb * _MB,
     )
     server = Server(app, listening, stop, failed)
     work = _Syncing(settings, registry, terminal, store, pages, stop) if syncing else _Upkeep(store, pages, stop)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from vulnfeeds.api.connections import protocol
+
 _START_SECONDS = 30.0
 
 
@@ -23,7 +25,15 @@ def live_service(app: ASGIApp, *, host: str = "127.0.0.1") -> Iterator[str]:
     # Without the protocol's number asyncio leaves Nagle's algorithm on, and every answer takes 40 ms longer.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind((host, 0))
-    config = uvicorn.Config(app, log_level="error", lifespan="off", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        lifespan="off",
+        access_log=False,
+        http=protocol(),
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
     server = _ThreadServer(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="live-service", daemon=True)
     thread.start()
