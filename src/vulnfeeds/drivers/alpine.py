@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -19,6 +19,7 @@ import msgspec
 from vulnfeeds.drivers.formats import secdb
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.errors import ParseError, StatusError, UpstreamError
+from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.vulnerability import NOT_AFFECTED, FixedIn, OSRecord, Vulnerability, sort_fixes
 
@@ -28,8 +29,14 @@ REJECTIONS: Final = "https://gitlab.alpinelinux.org/alpine/security/security-rej
 REPOSITORIES: Final = ("main", "community")
 LINK: Final = "http://cve.mitre.org/cgi-bin/cvename.cgi?name="
 
-_RELEASE = re.compile(r"(?:v(\d+\.\d+)|(edge))/?")
-_FILE = re.compile(r"([a-z][a-z0-9_-]*)\.(json|yaml)")
+_RELEASE = re.compile(r"(?:v([0-9]{1,4}\.[0-9]{1,4})|(edge))/?")
+_MOST_RELEASES: Final = 500
+_LINK = re.compile(r"<a\s[^<>]*", re.IGNORECASE)
+_HREF = re.compile(r"""(?<![\w-])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_PAGE_LIMITS: Final = Limits(max_bytes=4 << 20)
+_FILE_LIMITS: Final = Limits(max_bytes=16 << 20)
+"""Documents are read whole; the largest ones stay below a tenth of this."""
+_FILE = re.compile(r"([a-z][a-z0-9_-]{0,39})\.(json|yaml)")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _FETCHED = "fetched.json"
 
@@ -91,7 +98,11 @@ class AlpineDriver(Driver):
         fetched = msgspec.json.decode((context.workspace / _FETCHED).read_bytes(), type=_Fetched)
         published = _published(context)
         rejected = sorted(
-            {pair for name in fetched.rejections for pair in secdb.read_lists(context.workspace / name)}
+            {
+                (package, cve.upper())
+                for name in fetched.rejections
+                for package, cve in secdb.read_lists(context.workspace / name)
+            }
         )
         for release, reason in fetched.unavailable.items():
             context.skip(FEED, f"alpine:{release}", reason)
@@ -114,6 +125,8 @@ class AlpineDriver(Driver):
         found = {match[1] or match[2] for link in links if (match := _RELEASE.fullmatch(link))}
         if not found:
             raise ParseError(SECDB, "the index lists no release")
+        if len(found) > _MOST_RELEASES:
+            raise ParseError(SECDB, f"the index lists {len(found)} releases; {_MOST_RELEASES} are plausible")
         return sorted(
             found, key=lambda name: [int(part) for part in name.split(".")] if name != "edge" else [1 << 30]
         )
@@ -126,7 +139,9 @@ class AlpineDriver(Driver):
         for repository, suffix in self._listed(context, url, folder, release).items():
             name = f"{folder}/{repository}.{suffix}"
             kind = "json" if suffix == "json" else "text"
-            files[name] = context.fetcher.download(f"{SECDB}{name}", context.workspace / name, expect=(kind,)).sha256
+            target = context.workspace / name
+            brought = context.fetcher.download(f"{SECDB}{name}", target, limits=_FILE_LIMITS, expect=(kind,))
+            files[name] = brought.sha256
         return files
 
     def _listed(self, context: Context, url: str, folder: str, release: str) -> dict[str, str]:
@@ -156,7 +171,8 @@ class AlpineDriver(Driver):
             name = f"rejections-{repository}.yaml"
             target = context.workspace / name
             try:
-                context.fetcher.download(f"{REJECTIONS}{repository}.yaml", target, expect=("text",))
+                url = f"{REJECTIONS}{repository}.yaml"
+                context.fetcher.download(url, target, limits=_PAGE_LIMITS, expect=("text",))
             except UpstreamError as error:
                 gone = isinstance(error, StatusError) and error.status == 404
                 if name in before and not gone and not target.exists():
@@ -196,6 +212,7 @@ class AlpineDriver(Driver):
             ):
                 if _CVE.fullmatch(cve) is None:
                     context.unknown("id", cve)
+                    cve = cve.upper() if _CVE.fullmatch(cve.upper()) else cve
                 if (package, cve) not in refused:
                     fixes[cve].add((package, version))
         if not fixes:
@@ -208,26 +225,13 @@ class AlpineDriver(Driver):
         return fixes
 
 
-class _Links(HTMLParser):
-    """Collects the targets of links."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the href of an anchor."""
-        if tag == "a":
-            self.found += [value for name, value in attrs if name == "href" and value]
-
-
 def _links(context: Context, url: str, target: Path) -> list[str]:
     """Return the links of an index page, relative to it."""
-    context.fetcher.download(url, target, expect=("html",))
-    parser = _Links()
-    parser.feed(target.read_text("utf-8", errors="replace"))
-    parser.close()
-    return [link.removeprefix(url).removeprefix("./") for link in parser.found]
+    context.fetcher.download(url, target, limits=_PAGE_LIMITS, expect=("html",))
+    # Not by the standard library's HTML parser: its time grows with the square of some broken pages.
+    tags = _LINK.findall(target.read_text("utf-8", errors="replace"))
+    found = [unescape("".join(href.groups(""))) for tag in tags if (href := _HREF.search(tag))]
+    return [link.removeprefix(url).removeprefix("./") for link in found]
 
 
 def _published(context: Context) -> dict[str, str]:

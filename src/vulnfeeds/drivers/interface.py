@@ -42,6 +42,9 @@ class Unchanged(msgspec.Struct, frozen=True):
 
 UNCHANGED: Final = Unchanged()
 
+_MOST_NOTES: Final = 200
+_LONGEST_NOTE: Final = 500
+
 
 class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings that every driver has; a driver's own class adds to them."""
@@ -118,8 +121,12 @@ class Context:
         self.skipped[(feed, group)] = reason
 
     def note(self, text: str) -> None:
-        """Add a line to the task's result that an operator should see (a missing year, a shorter list)."""
-        self.notes.append(text)
+        """Add a line to the task's result that an operator should see (a missing year, a shorter list).
+
+        The first 200 lines are kept, and 500 characters of each.
+        """
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(text[:_LONGEST_NOTE])
 
     def unknown(self, field: str, value: object) -> None:
         """Count a value that the driver's table does not know (a new urgency, a new status)."""

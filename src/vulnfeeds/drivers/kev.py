@@ -10,6 +10,7 @@ import msgspec
 
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, Unchanged
 from vulnfeeds.errors import ParseError, RecordError
+from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records import kev
 from vulnfeeds.records.record import Record
 
@@ -18,6 +19,8 @@ GROUP: Final = "kev:known-exploited"
 CATALOG: Final = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
 
 _FILE = "known_exploited_vulnerabilities.json"
+_LIMITS: Final = Limits(max_bytes=16 << 20)
+"""Ten times the catalog of 2026: it is read whole."""
 
 
 class _Catalog(msgspec.Struct):
@@ -34,7 +37,7 @@ class KEVDriver(Driver):
 
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the catalog; unchanged when its bytes are those that were last published."""
-        download = context.fetcher.download(CATALOG, context.workspace / _FILE, expect=("json",))
+        download = context.fetcher.download(CATALOG, context.workspace / _FILE, limits=_LIMITS, expect=("json",))
         published = context.checkpoint.fingerprint if context.checkpoint and not context.forced else ""
         return UNCHANGED if download.sha256 == published else Checkpoint(fingerprint=download.sha256)
 

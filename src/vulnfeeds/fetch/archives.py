@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -18,7 +19,18 @@ from vulnfeeds.fetch.decompress import MAX_BYTES, MAX_RATIO, open_bounded
 from vulnfeeds.fetch.encoding import RATIO_FROM
 from vulnfeeds.fetch.sniff import looks_like
 
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, UnicodeDecodeError, zlib.error)
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    struct.error,
+    # The libraries let these out of headers that make no sense; of a chain of headers the last.
+    ValueError,
+    OverflowError,
+    LookupError,
+    RuntimeError,
+)
 _BUFFER = 64 << 10
 
 

@@ -17,7 +17,7 @@ from vulnfeeds.fetch.mirrors import Place
 from vulnfeeds.fetch.partial import PartialFile, describe, known_good
 from vulnfeeds.fetch.settings import FetchSettings
 from vulnfeeds.fetch.stream import Body, Deadline, announced_length, content_range
-from vulnfeeds.fetch.validators import Validators
+from vulnfeeds.fetch.validators import Validators, is_sendable
 
 OpenBody = Callable[[str, httpx2.Response, Deadline, int, int], Body]
 """Makes the Body of (URL, answer, deadline, most bytes, bytes that are there already)."""
@@ -146,7 +146,7 @@ def _condition(known: Validators | None) -> dict[str, str]:
     if known is None:
         return {}
     pairs = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    return {name: value for name, value in pairs.items() if value}
+    return {name: value for name, value in pairs.items() if value and is_sendable(value)}
 
 
 def _continues(response: httpx2.Response, partial: PartialFile, marks: Validators | None) -> bool:

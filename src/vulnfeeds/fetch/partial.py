@@ -135,6 +135,6 @@ def describe(target: Path, validators: Validators, *, changed: bool, bytes_fetch
     """Return the Download for a target and its validators."""
     try:
         modified = parsedate_to_datetime(validators.last_modified) if validators.last_modified else None
-    except ValueError:
+    except (TypeError, ValueError, OverflowError, LookupError):
         modified = None
     return Download(target, changed, validators.sha256, bytes_fetched, modified)

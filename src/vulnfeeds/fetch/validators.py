@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 BLOCK = 1 << 20
+_LONGEST_MARK = 1000
 
 
 class Validators(msgspec.Struct, frozen=True):
@@ -26,9 +27,14 @@ class Validators(msgspec.Struct, frozen=True):
     @property
     def resume_mark(self) -> str:
         """Return what If-Range may hold, "" when the body cannot be resumed safely (no mark, or a weak one)."""
-        if self.etag and not self.etag.startswith("W/"):
+        if self.etag and not self.etag.startswith("W/") and is_sendable(self.etag):
             return self.etag
-        return self.last_modified
+        return self.last_modified if is_sendable(self.last_modified) else ""
+
+
+def is_sendable(mark: str) -> bool:
+    """Tell whether an upstream's mark can be sent back to it: only printable ASCII of a sensible length can."""
+    return mark.isascii() and mark.isprintable() and len(mark) <= _LONGEST_MARK
 
 
 def validators_path(target: Path) -> Path:
@@ -40,7 +46,7 @@ def load(path: Path) -> Validators | None:
     """Return what is kept at `path`; None when there is nothing that can be read, which only costs a request."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Validators)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -138,7 +138,7 @@ def must_run(session: Session, task_id: int, owner: str) -> None:
 def end(session: Session, task_id: int, status: str, result: dict[str, Any], *, now: int, owner: str | None) -> bool:
     """End a running task (of the owner, when one is given); False when there was none to end."""
     mine = "" if owner is None else " AND owner = :owner"
-    params: dict[str, Any] = {"id": task_id, "status": status, "result": json.dumps(result), "now": now}
+    params: dict[str, Any] = {"id": task_id, "status": status, "result": _json(result), "now": now}
     params |= {} if owner is None else {"owner": owner}
     ended = session.run(
         "UPDATE tasks SET status = :status, result = :result, ended_at = :now"
@@ -146,6 +146,11 @@ def end(session: Session, task_id: int, status: str, result: dict[str, Any], *, 
         params,
     )
     return ended > 0
+
+
+def _json(value: dict[str, Any]) -> str:
+    """Return JSON without halves of surrogate pairs, which upstreams may write and readers of the API cannot take."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _gone(owner: str, beat: int, now: int) -> bool:

@@ -33,6 +33,11 @@ REFUSED_KEPT: Final = 1000
 """Most refused records of one run that are kept; the rest are only counted."""
 KEY_BYTES: Final = 1024
 """Longest key, as UTF-8; an index of PostgreSQL takes no more than 2.7 KB a row."""
+BODY_BYTES: Final = 8 << 20
+"""Largest canonical body. A page is up to 1000 records, and both sides hold it in memory."""
+_KEPT_BYTES: Final = 100_000
+"""What is kept of a refused body that is too large."""
+_LONGEST: Final = 2000
 _REPR: Final = 10_000
 
 T = TypeVar("T")
@@ -158,8 +163,15 @@ class Comparison:
             return
         digest = canonical.digest(body)
         change = state.change(record.key, digest)
+        if change == "created" and (twin := state.twin(record.key)):
+            # Upstream changed the letters' case: the record that clients have stays as it is.
+            state.seen.add(twin)
+            self._refuse(record, f"its key differs only in case from {twin}, which is published", body)
+            return
         if change is not None:
             try:
+                if len(body) > BODY_BYTES:
+                    raise RecordError(f"its body has {len(body)} bytes; the most is {BODY_BYTES}")
                 check(record.feed, record.group, body)
             except RecordError as error:
                 self._refuse(record, str(error), body)
@@ -215,8 +227,9 @@ class Comparison:
         self.refused_count += 1
         if len(self.refused) < REFUSED_KEPT:
             # A key may be refused for its length.
-            key = record.key[:KEY_BYTES]
-            self.refused.append(Refused(record.feed, record.group, key, reason, body))
+            key, group = record.key[:KEY_BYTES], record.group[:KEY_BYTES]
+            kept = body if len(body) <= BODY_BYTES else body[:_KEPT_BYTES]
+            self.refused.append(Refused(record.feed, group, key, reason[:_LONGEST], kept))
 
     def _flush(self, *, all_of_it: bool = False) -> None:
         size = sum(len(changed.body) for changed in self._waiting)

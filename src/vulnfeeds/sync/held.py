@@ -48,6 +48,18 @@ class GroupState:
             return None
         return "updated" if known is not None and len(known) == _DIGEST else "created"
 
+    def twin(self, key: str) -> str | None:
+        """Return the published key that differs from a new one only in the case of its letters, None without one.
+
+        The forms that identifiers have are tried: all capitals, none, and capitals before the first hyphen.
+        """
+        head, hyphen, rest = key.partition("-")
+        for other in (key.upper(), key.lower(), f"{head.upper()}{hyphen}{rest.lower()}"):
+            mark = self.known.get(other) if other != key else None
+            if mark is not None and len(mark) == _DIGEST:
+                return other
+        return None
+
     def unseen(self) -> list[str]:
         """Return keys of records that are not withdrawn and that the run did not report, sorted."""
         return sorted(key for key, mark in self.known.items() if len(mark) == _DIGEST and key not in self.seen)

@@ -12,6 +12,8 @@ from vulnfeeds.errors import MemoryCeilingError, ParseError, UpstreamError, Vuln
 
 COMPLETED: Final = "completed"
 FAILED: Final = "failed"
+_LONGEST: Final = 2000
+"""Characters of an error's text or place that are kept: an upstream may have written them."""
 
 
 class RunResult(msgspec.Struct, frozen=True):
@@ -31,7 +33,11 @@ def describe(error: BaseException) -> dict[str, Any]:
         error = MemoryCeilingError("the run needed more memory than its driver may (memory_mb)")
     name = type(error).__name__
     text = str(error) if isinstance(error, VulnfeedsError) and str(error) else f"{name}: {error}"
-    return {"error": text, "error_class": name, "place": place}
+    return {"error": _cut(text), "error_class": name, "place": _cut(place)}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
 
 
 def _place(error: BaseException) -> str:

@@ -26,7 +26,7 @@ LINK: Final = "https://security-tracker.debian.org/tracker/"
 Index = dict[tuple[str, str, str], tuple[Advisory, ...]]
 """Advisories by (codename, CVE, package), sorted by id."""
 
-_HEAD = re.compile(r"\[[^\]]+\]\s+(DSA-(\d+)(?:-(\d+))?)\s")
+_HEAD = re.compile(r"\[[^\]]+\]\s+(DSA-(\d{1,9})(?:-(\d{1,9}))?)\s")
 _CVES = re.compile(r"\s+\{([^}]*)\}?")
 _FIX = re.compile(r"\s+(?:NOTE:\s*)?\[(\w+)\]\s+-\s+(\S+)(?:\s+(\S+).*)?")
 

@@ -11,6 +11,7 @@ import msgspec
 from vulnfeeds.drivers.debian import advisories, releases
 from vulnfeeds.drivers.debian.tracker import Issue, State, Tracker
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
+from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest
 from vulnfeeds.records.vulnerability import (
@@ -45,6 +46,8 @@ ALWAYS_UNKNOWN: Final = frozenset({"CVE-2020-35525", "CVE-2020-35527", "CVE-2023
 
 _TRACKER_FILE = "tracker.json"
 _LIST_FILE = "DSA-list.txt"
+_TRACKER_LIMITS: Final = Limits(max_bytes=1 << 30)
+_LIST_LIMITS: Final = Limits(max_bytes=32 << 20)
 
 
 class DebianSettings(DriverSettings, frozen=True, kw_only=True):
@@ -73,9 +76,13 @@ class DebianDriver(Driver):
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the tracker and the list of advisories; a record needs both, so neither alone is enough."""
         context.report("fetch", 0, 2)
-        tracker = context.fetcher.download(TRACKER, context.workspace / _TRACKER_FILE, expect=("json",))
+        tracker = context.fetcher.download(
+            TRACKER, context.workspace / _TRACKER_FILE, limits=_TRACKER_LIMITS, expect=("json",)
+        )
         context.report("fetch", 1, 2)
-        listed = context.fetcher.download(ADVISORIES, context.workspace / _LIST_FILE, expect=("text",))
+        listed = context.fetcher.download(
+            ADVISORIES, context.workspace / _LIST_FILE, limits=_LIST_LIMITS, expect=("text",)
+        )
         fingerprint = hashlib.sha256(f"{tracker.sha256} {listed.sha256}".encode()).hexdigest()
         published = context.checkpoint if not context.forced else None
         if published is not None and published.fingerprint == fingerprint:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import ijson
 import msgspec
 
+from vulnfeeds.drivers.formats.depth import ShallowJSON
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.errors import ParseError
+
+MAX_DEPTH: Final = 32
+"""Deepest nesting of lists and objects that is read; true documents have 6 levels."""
 
 _UNDETERMINED = "undetermined"
 _STATUSES = frozenset({"open", "resolved", _UNDETERMINED})
@@ -77,7 +81,10 @@ class Tracker:
         for package, issues in _packages(path):
             for cve, issue in issues.items():
                 if not cve.startswith("CVE-"):
-                    continue
+                    if not cve.upper().startswith("CVE-"):
+                        continue
+                    context.unknown("id", cve)
+                    cve = cve.upper()
                 states = self._states(issue, numbers, context)
                 if states:
                     self._packed.setdefault(cve, []).append(encoder.encode(_Packed(package, states)))
@@ -119,7 +126,7 @@ def _packages(path: Path) -> Iterator[tuple[str, dict[str, _Issue]]]:
     seen: set[str] = set()
     with path.open("rb") as file:
         try:
-            for package, value in ijson.kvitems(file, "", use_float=True):
+            for package, value in ijson.kvitems(ShallowJSON(file, path.name, MAX_DEPTH), "", use_float=True):
                 if package in seen:
                     raise ParseError(path.name, f"package {package} is given twice")
                 seen.add(package)

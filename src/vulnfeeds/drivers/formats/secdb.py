@@ -54,8 +54,9 @@ class _Document(msgspec.Struct):
 def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Notice | None = None) -> Iterator[Fix]:
     """Yield the fixes of a secdb document in its own order; the form follows from the file's suffix.
 
-    Only ids that begin with one of `prefixes` are yielded ("" means all). A version that is given twice counts with
-    both lists of ids. Raises ParseError with the file and place when the document does not have the expected shape.
+    Only ids that begin with one of `prefixes`, in whatever case, are yielded ("" means all). A version that is given
+    twice counts with both lists of ids. Raises ParseError with the file and place when the document does not have
+    the expected shape.
     """
     document = _convert(load(path, on_duplicate=on_duplicate), _Document, path.name)
     for entry in document.packages or ():
@@ -63,7 +64,7 @@ def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Not
         for version, texts in (entry.pkg.secfixes or {}).items():
             for text in texts or ():
                 for word in (text or "").split():
-                    if word.startswith(prefixes):
+                    if word.startswith(prefixes) or word.upper().startswith(prefixes):
                         yield Fix(package, version.strip(), word)
 
 
@@ -76,7 +77,7 @@ def read_lists(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",)) -> Iterator
     for package, texts in document.items():
         for text in texts or ():
             for word in (text or "").split():
-                if word.startswith(prefixes):
+                if word.upper().startswith(prefixes):
                     yield package.strip(), word
 
 
@@ -94,7 +95,7 @@ def load(path: Path, *, on_duplicate: Notice | None = None) -> Any:
             raise ParseError(path.name, f"not JSON: {error}") from error
     try:
         return _from_events(yaml.parse(data, Loader=yaml.CSafeLoader), path.name, build)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParseError(path.name, f"not YAML: {' '.join(str(error).split())}") from error
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -301,6 +302,8 @@ def head_of(item: bytes, place: str) -> CVEHead:
 
 def name_of(item: bytes) -> str | None:
     """Return the id of an item whose other parts may have any shape; None when it has none."""
+    with suppress(*UNREADABLE):
+        return heads.decode(item).cve.id or None
     try:
         found: Any = msgspec.json.decode(item)
     except UNREADABLE:

@@ -190,15 +190,11 @@ class Making:
         yield _as_record(expansion.complete(overrides.apply(legacy.record(cve), override)))
 
     def _odd(self, item: bytes, error: Exception) -> Iterator[Record]:
-        try:
-            body: dict[str, Any] = msgspec.json.decode(item)
-        except items.UNREADABLE as unreadable:
-            raise ParseError(f"item after {self._done} records", str(unreadable)) from unreadable
-        name = str(body["cve"]["id"])
-        if name not in self._made:
+        name = items.name_of(item)
+        if name is not None and name not in self._made:
             self._made.add(name)
             self._context.note(f"{name} is not of the NVD's form 2.0: {error}")
-            yield Record(feed=FEED, group=GROUP, key=name, body=body)
+            yield Record(feed=FEED, group=GROUP, key=name, body=_any_body(item))
 
     def _from_overrides(self, expansion: Expansion) -> Iterator[Record]:
         if self._overrides is not None:
@@ -223,6 +219,14 @@ class Making:
         if self._done % _BATCH == 0:
             self._context.report("parse", self._done, total)
         self._done += 1
+
+
+def _any_body(item: bytes) -> Any:
+    """Return an item as it is; its beginning as text when it cannot be read."""
+    try:
+        return msgspec.json.decode(item)
+    except items.UNREADABLE:
+        return {"unreadable": item[:10_000].decode("utf-8", "replace")}
 
 
 def _as_record(record: nvd.NVDRecord) -> Record:

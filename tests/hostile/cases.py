@@ -1,0 +1,314 @@
+"""Everything that a hostile upstream can send, case by case, and how each must end."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import zstandard
+
+from tests.hostile import good
+from tests.hostile.world import World
+from vulnfeeds.drivers.debian.driver import ADVISORIES, TRACKER
+from vulnfeeds.drivers.nvd.overrides import ADDRESS as OVERRIDES
+
+MARK = "@@@"
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The task failed with this error; its place names where, its text says why."""
+
+    error: str
+    place: str
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """The run completed; so many records were refused and kept, with this reason."""
+
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Noted:
+    """The run completed, and its task says so: a release left out, an odd value counted."""
+
+    says: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The run completed, and of all records the first one changed; now it holds this text."""
+
+    text: str
+
+
+Outcome = Failed | Quarantined | Noted | Taken
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a driver's upstream does, and how it must end."""
+
+    driver: str
+    name: str
+    spoil: Callable[[World], None] = field(compare=False)
+    outcome: Outcome
+    memory_mb: float = 256.0
+    """Most growth of the process."""
+
+    def __str__(self) -> str:
+        return f"{self.driver}: {self.name}"
+
+
+# --- what is sent -------------------------------------------------------------------------------------------------
+
+
+def bomb(size: int = 40 << 20) -> bytes:
+    """Return a JSON text that is nearly nothing when it is packed."""
+    return b'{"a": "' + b" " * size + b'"}'
+
+
+def zip_of(body: bytes) -> bytes:
+    """Return a zip archive of one file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.json", body)
+    return out.getvalue()
+
+
+PACKED = {
+    "gzip": gzip.compress(bomb(), 1, mtime=0),
+    "bzip2": bz2.compress(bomb(1 << 20)),
+    "xz": lzma.compress(bomb(1 << 20), preset=0),
+    "zstd": zstandard.compress(bomb(1 << 20)),
+    "zip": zip_of(bomb(1 << 20)),
+}
+
+
+def _marked(driver: str) -> tuple[str, bytes]:
+    """Return the address of a driver's document, and the document with MARK in the place of a text."""
+    names = [good.cve(number) for number in range(good.COUNT)]
+    if driver == "kev":
+        document: dict[str, Any] = good.catalog(names)
+        document["vulnerabilities"][0]["shortDescription"] = MARK
+        return good.CATALOG, json.dumps(document).encode()
+    if driver == "debian":
+        document = good.tracker(names)
+        document["p0"][names[0]]["description"] = MARK
+        return TRACKER, json.dumps(document).encode()
+    if driver == "alpine":
+        document = good.secdb(names)
+        document["packages"][0]["pkg"]["name"] = MARK
+        return good.MAIN, json.dumps(document).encode()
+    items = [good.nvd_item(name) for name in names]
+    items[0]["cve"]["descriptions"][0]["value"] = MARK
+    return good.FEED_FILE, json.dumps(good.nvd_document(items)).encode()
+
+
+def holding(driver: str, value: bytes) -> Callable[[World], None]:
+    """Publish the driver's document with these bytes of JSON in the place of a text."""
+
+    def spoil(world: World) -> None:
+        url, document = _marked(driver)
+        body = document.replace(f'"{MARK}"'.encode(), value)
+        world.put(good.feed_file(body) if url == good.FEED_FILE else {url: body})
+
+    return spoil
+
+
+def putting(url: str, body: Callable[[], bytes] | bytes) -> Callable[[World], None]:
+    """Publish this instead of a document."""
+    return lambda world: world.put({url: body if isinstance(body, bytes) else body()})
+
+
+def faulty(url: str, **fault: Any) -> Callable[[World], None]:
+    """Answer requests for a document with a fault."""
+
+    def spoil(world: World) -> None:
+        if world.name != "alpine":
+            world.restore(good.COUNT + 1)
+        world.upstream.fault(url, **fault)
+
+    return spoil
+
+
+def renamed(driver: str) -> Callable[[World], None]:
+    """Publish the good documents with one id in small letters."""
+
+    def spoil(world: World) -> None:
+        url, document = _marked(driver)
+        body = document.replace(MARK.encode(), b"text" if driver != "alpine" else b"p0")
+        body = body.replace(good.cve(5).encode(), good.cve(5).lower().encode())
+        world.put(good.feed_file(body) if url == good.FEED_FILE else {url: body})
+
+    return spoil
+
+
+def sized(count: int) -> Callable[[World], None]:
+    """Publish the good documents with another number of records."""
+    return lambda world: world.restore(count)
+
+
+def feed(document: Callable[[], dict[str, Any] | bytes], moment: str = "") -> Callable[[World], None]:
+    """Publish a yearly feed file of the NVD."""
+
+    def spoil(world: World) -> None:
+        made = document()
+        body = made if isinstance(made, bytes) else json.dumps(made).encode()
+        world.put(good.feed_file(body, moment=moment) if moment else good.feed_file(body))
+
+    return spoil
+
+
+def unpackable(body: bytes) -> Callable[[World], None]:
+    """Publish a yearly feed file of the NVD in another packing than gzip."""
+    return lambda world: world.put(good.feed_file(b"{}", packed=body))
+
+
+def answering(answer: Callable[[], bytes]) -> Callable[[World], None]:
+    """Let NVD's API answer this to everything."""
+
+    def spoil(world: World) -> None:
+        world.answer = answer()
+
+    return spoil
+
+
+def page(**changed: Any) -> bytes:
+    """Return a page of the API with one new item and some fields changed."""
+    return json.dumps({**good.nvd_document([good.nvd_item(good.cve(900))]), **changed}).encode()
+
+
+def member(name: str, **fields: Any) -> Callable[[World], None]:
+    """Publish an archive of overrides with a member of this name and kind."""
+
+    def spoil(world: World) -> None:
+        info = tarfile.TarInfo(name)
+        for key, value in fields.items():
+            setattr(info, key, value)
+        world.put({OVERRIDES: good.tar_gz(good.override_member(good.cve(0)), (info, b""))})
+
+    return spoil
+
+
+def repeated(times: int) -> bytes:
+    """Return a gzip of very many equal items: a bomb that is a document."""
+    item = json.dumps(good.nvd_item(good.cve(1))).encode()
+    document = good.nvd_document([])
+    document["resultsPerPage"] = document["totalResults"] = times
+    head, tail = json.dumps(document).encode().split(b"[]")
+    return head + b"[" + b",".join([item] * times) + b"]" + tail
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+PLACES = {"kev": good.CATALOG, "debian": TRACKER, "alpine": good.MAIN, "nvdv2": good.FEED_FILE}
+FILES = {
+    "kev": "known_exploited_vulnerabilities.json",
+    "debian": "tracker.json",
+    "alpine": "main.json",
+    "nvdv2": "nvdcve-2.0-2024.json.gz",
+}
+"""Names of the documents in the workspace, which places of ParseErrors begin with."""
+
+
+def _network() -> Iterator[Case]:
+    """Yield what goes wrong before a driver sees anything; alpine leaves such a release out, the others fail."""
+    faults: list[tuple[str, dict[str, Any], str, str]] = [
+        ("an endless body", {"endless": True, "body": b'{"a": "' + b"x" * 500_000}, "LimitError", "bytes"),
+        ("one byte a minute", {"bytes_per_second": 1 / 60, "validators": False}, "UnreachableError", "in time"),
+        (
+            "one byte a tenth of a second",
+            {"bytes_per_second": 10.0, "validators": False},
+            "UnreachableError",
+            "bytes came in",
+        ),
+        ("silence", {"hang": True}, "UnreachableError", "in time"),
+        ("cut short", {"truncate_at": 700, "validators": False}, "DownloadError", "cut short"),
+        ("an error page", {"body": b"<!DOCTYPE html><html></html>"}, "DownloadError", "HTML"),
+        ("an empty body", {"body": b""}, "DownloadError", "empty"),
+        (
+            "a redirect to another host",
+            {"status": 302, "headers": {"Location": "https://evil.example/x"}, "body": b""},
+            "HostRefusedError",
+            "evil.example",
+        ),
+        (
+            "a bomb as transport encoding",
+            {"body": PACKED["gzip"], "headers": {"Content-Encoding": "gzip"}},
+            "LimitError",
+            "ratio",
+        ),
+    ]
+    for driver, url in PLACES.items():
+        for name, fault, error, says in faults:
+            if driver == "nvdv2" and name == "an endless body":
+                # Gzip that goes on and on; the ceiling of a feed file is 512 MB, so its type ends it here.
+                error, says = "DownloadError", "expected gzip"
+            if driver == "nvdv2" and name == "a bomb as transport encoding":
+                # To a .gz this header means the file itself: it is unpacked against what the meta says.
+                error, says = "LimitError", "more than"
+            if driver == "debian" and name == "an endless body":
+                # The tracker's own ceiling is 1 GB; that of the list is as good.
+                yield Case(driver, name, faulty(ADVISORIES, **fault), Failed(error, ADVISORIES, says))
+                continue
+            place = "evil.example" if error == "HostRefusedError" else url
+            outcome = Noted(says) if driver == "alpine" else Failed(error, place, says)
+            yield Case(driver, name, faulty(url, **fault), outcome)
+        loop = {"status": 302, "headers": {"Location": f"/{url.removeprefix('https://')}"}, "body": b""}
+        looped = Noted("redirects") if driver == "alpine" else Failed("DownloadError", url, "redirects")
+        yield Case(driver, "a redirect loop", faulty(url, **loop), looped)
+        for kind in ("bzip2", "xz", "zstd", "zip") if driver == "nvdv2" else PACKED:
+            expected = "expected gzip" if driver == "nvdv2" else "expected json"
+            spoil = unpackable(PACKED[kind]) if driver == "nvdv2" else putting(url, PACKED[kind])
+            ended = Noted(expected) if driver == "alpine" else Failed("DownloadError", url, expected)
+            yield Case(driver, f"a {kind} bomb instead of the document", spoil, ended)
+
+
+def _contents() -> Iterator[Case]:
+    """Yield documents that hold what no document should."""
+    deep = {"kev": "recursion", "debian": "nest more", "alpine": "recursion", "nvdv2": "recursion"}
+    for driver, file in FILES.items():
+        yield Case(driver, "nested 100,000 deep", holding(driver, DEEP), Failed("ParseError", file, deep[driver]))
+        slips = driver == "nvdv2"
+        large = holding(driver, b'"' + b"x" * 10_000_000 + b'"')
+        yield Case(driver, "a text of 10 MB", large, Quarantined(1, "the most is"))
+        digits = holding(driver, b"9" * 100_000)
+        yield Case(
+            driver,
+            "a number of 100,000 digits",
+            digits,
+            Quarantined(1, "missing") if slips else Failed("ParseError", file),
+        )
+        yield Case(driver, "a raw NUL", holding(driver, b'"a\0b"'), Failed("ParseError", file))
+        yield Case(driver, "an escaped NUL", holding(driver, b'"a\\u0000b"'), Quarantined(1, "U\\+0000"))
+        utf8 = Quarantined(1, "missing") if slips else Failed("ParseError", file)
+        yield Case(driver, "broken UTF-8", holding(driver, b'"a\xff\xfeb"'), utf8)
+        half: Outcome = Quarantined(1, "surrogate")
+        if driver in ("debian", "nvdv2"):
+            half = Taken("a?b") if driver == "debian" else Failed("ParseError", file, "hex escape")
+        yield Case(driver, "half a surrogate pair", holding(driver, b'"a\\ud800b"'), half)
+        number = Quarantined(1, "missing") if slips else Failed("ParseError", file)
+        yield Case(driver, "a number instead of a text", holding(driver, b"1"), number)
+        # Where an id cannot be anything else it is read as it was meant.
+        case = Noted("id=cve-2024-00005") if driver in ("alpine", "debian") else Quarantined(1, "only in case")
+        yield Case(driver, "an id in small letters", renamed(driver), case)
+        shrunk = Noted("") if slips else Failed("GuardError", "", "max_shrink")
+        yield Case(driver, "a tenth of yesterday", sized(good.COUNT // 10), shrunk)
+        yield Case(driver, "20 times yesterday", sized(good.COUNT * 20), Failed("GuardError", "", "max_growth"))
+
+
+CASES = [*_network(), *_contents()]
