@@ -20,7 +20,7 @@ from benchmarks.campaign.world import Saved
 from benchmarks import endurance
 
 pytestmark = pytest.mark.timeout(300)
-SECONDS = 120.0
+SECONDS = 60.0
 """After which a campaign ends early on a machine that is very slow."""
 
 
@@ -36,17 +36,16 @@ def folder() -> Iterator[Path]:
 def test_no_law_breaks_whatever_happens(store: str, folder: Path) -> None:
     """Every kind of step, in the seed's order: kills, restarts, clock steps, full disk, a store that goes.
 
-    Half way the campaign stops and goes on, as it does with --resume.
+    On SQLite the campaign stops half way and goes on, as it does with --resume.
     """
     until = time.monotonic() + SECONDS
     saved = Saved(seed=7, store=store)
-    half = sum(steps.SHORT.values()) // 2
-    first = campaign(folder, saved, until=until, last_step=half, short=True)
-    saved = msgspec.json.decode((folder / "campaign.json").read_bytes(), type=Saved)
-    assert saved.step <= half
-    counts = campaign(folder, saved, until=until, last_step=2 * half, short=True)
-    assert counts["cycles"] > first["cycles"] > 0
-    assert counts["generations"] > 3
+    every = sum(steps.SHORT.values())
+    if store == "sqlite":
+        campaign(folder, saved, until=until, last_step=every // 2, short=True)
+        saved = msgspec.json.decode((folder / "campaign.json").read_bytes(), type=Saved)
+    counts = campaign(folder, saved, until=until, last_step=every, short=True)
+    assert counts["cycles"] > counts["generations"] // 3 > 0
 
 
 def test_the_same_seed_gives_the_same_steps() -> None:
