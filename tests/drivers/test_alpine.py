@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.drivers.driver_runs import SAMPLE, archive_members, bodies, on_sample, oracle_items, replaced
+from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, replaced
 from vulnfeeds.drivers.alpine import AlpineDriver, AlpineSettings
 from vulnfeeds.drivers.interface import Checkpoint, Unchanged
 from vulnfeeds.errors import ParseError, UpstreamError
-from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial
+from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad
 
 FEED = "vulnerabilities"
 HOST = "secdb.alpinelinux.org"
@@ -247,54 +247,9 @@ def test_a_release_without_any_fix_is_refused(tmp_path: Path) -> None:
         trial.run()
 
 
-def test_the_exact_pair_of_the_original(shared: Path, tmp_path: Path) -> None:
-    """From the secdb of 2019-11-13 come the 1,395 records that the original served, in every key but NVD's."""
-    archive = shared / "golden" / "dev-exact-pair-alpine-3.7.tar.xz"
-    folder = tmp_path / "upstream" / HOST
-    expected: dict[str, dict[str, Any]] = {}
-    for name, data in archive_members(archive):
-        if name.startswith("input/"):
-            (folder / name.removeprefix("input/")).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name.removeprefix("input/")).write_bytes(data)
-        elif name.startswith("expected/"):
-            expected |= {item["Vulnerability"]["Name"]: item["Vulnerability"] for item in json.loads(data)["data"]}
-    (folder / "index.html").write_text('<html><a href="v3.7/">v3.7/</a></html>')
-    links = "".join(f'<a href="{name}.yaml">{name}.yaml</a>' for name in ("main", "community"))
-    (folder / "v3.7" / "index.html").write_text(f"<html>{links}</html>")
-    records, _ = on_folder(tmp_path).run()
-    found = {key: body["Vulnerability"] for (_, key), body in bodies(records).items()}
-    assert len(expected) == len(found) == 1395
-    for name, served in expected.items():
-        assert found[name].keys() == served.keys()
-        for key in ("Name", "NamespaceName", "Description", "Link"):
-            assert found[name][key] == served[key]
-        # The order has no meaning: ours is by package and version as text.
-        assert found[name]["FixedIn"] == sorted(served["FixedIn"], key=lambda fix: (fix["Name"], fix["Version"]))
-    # None of the 1,395 had left upstream: a withdrawn record would have been served without fixes.
-    assert all(served["FixedIn"] for served in expected.values())
-
-
-def on_folder(tmp_path: Path) -> Trial:
-    """Return the driver with the documents that a test has put there."""
-    return Trial(AlpineDriver, tmp_path / "upstream", tmp_path / "workspace")
-
-
-@pytest.mark.parametrize(("day", "name", "total"), [(1, "alpine-day1", 52031), (2, "alpine", 65174)])
-def test_real_documents_agree_with_the_oracle(
-    shared: Path, replay: Any, upstreams: Any, day: int, name: str, total: int
-) -> None:
-    """Every record and every fix of both days is that of an independent implementation; links differ by design."""
-    replay.day(day)
-    records, context = upstreams(AlpineDriver).run()
-    found = bodies(records)
-    seen = 0
-    for item in oracle_items(shared / "oracle" / f"{name}.jsonl.zst"):
-        theirs = item["Vulnerability"]
-        ours = found[theirs["NamespaceName"], theirs["Name"]]["Vulnerability"]
-        assert ours["FixedIn"] == sorted(theirs["FixedIn"], key=lambda fix: (fix["Name"], fix["Version"]))
-        assert (ours["Severity"], ours["Description"]) == (theirs["Severity"], theirs["Description"])
-        seen += 1
-    assert seen == len(found) == total
+def test_the_real_documents_lack_nothing(replay: Any, upstreams: Any) -> None:
+    """All releases are read; only the rejections, which the replay does not have, are missed."""
+    _, context = upstreams(AlpineDriver).run()
     assert not context.skipped
     assert all("rejections of" in note for note in context.notes)
 

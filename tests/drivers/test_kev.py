@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, oracle_items, replaced
+from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, replaced
 from vulnfeeds.drivers.kev import GROUP, KEVDriver
 from vulnfeeds.errors import ParseError, RecordError
 from vulnfeeds.records import kev
@@ -77,10 +77,8 @@ def test_truncated_text_is_refused(tmp_path: Path) -> None:
         trial.run()
 
 
-def test_the_real_catalog_agrees_with_the_oracle(shared: Path, upstreams: Any) -> None:
-    """All 1,404 items of the real catalog come through unchanged."""
+def test_the_real_catalog_has_no_unknown_words(upstreams: Any) -> None:
+    """What its items say is compared in tests/fidelity."""
     records, context = upstreams(KEVDriver).run()
-    found = bodies(records)
-    assert found == {(GROUP, item["cveID"]): item for item in oracle_items(shared / "oracle" / "kev.jsonl.zst")}
-    assert len(found) == 1404
+    assert len(records) == 1404
     assert context.unknown_values == {}
