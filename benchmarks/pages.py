@@ -1,12 +1,14 @@
 """How fast a ready page is served, beside nginx serving the same bytes from a file.
 
-python -m benchmarks.pages [--seconds N] [--connections N]
+python -m benchmarks.pages [--seconds N] [--connections N...] [--encodings NAME...]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +28,7 @@ from benchmarks.measure import free_port, measure, replay, service_environment
 
 GROUPS = ("/v1/feeds/vulnerabilities/alpine:3.18", "/v1/feeds/nvdv2/nvdv2:cves")
 """Pages of the smallest and of the largest records."""
+UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 512; }}
@@ -45,40 +48,61 @@ class Rate:
     per_second: float
     cpu_ms: float
     """CPU time of the server's processes for one request."""
+    p50_ms: float
+    p99_ms: float
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--encodings", nargs="+", default=["gzip", "identity"])
     options = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("skipped: needs wrk to make the load")
-    table = Table(title=f"First pages of two groups, gzip, {options.connections} connections")
-    for name in ("page", "kB", "server", "requests/s", "MB/s", "CPU ms a request", "CPU x nginx"):
-        table.add_column(name, justify="left" if name in ("page", "server") else "right")
+    table = Table(title="Ready pages of two groups, beside nginx with the same bytes in a file")
+    for name in ("page", "kB", "coding", "at once", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "x nginx"):
+        table.add_column(name, justify="left" if name in ("page", "server", "coding") else "right")
     with (
         tempfile.TemporaryDirectory(prefix="vulnfeeds-pages-") as folder,
         service(Path(folder)) as (address, process),
     ):
-        for group in GROUPS:
-            page, encoding = fetch(address + group)
-            ours = load(address + group, process, options)
-            theirs = measure_nginx(Path(folder), page, encoding, options)
-            for name, rate in (("vulnfeeds serve", ours), ("nginx, a file", theirs)):
-                table.add_row(*row(group, page, name, rate, theirs))
-    Console(width=110).print(table)
+        for name, path in paths(address):
+            for encoding in options.encodings:
+                page = fetch(address + path, encoding)
+                with nginx_of(Path(folder), page, encoding) as (file, nginx):
+                    for connections in options.connections:
+                        asked = (encoding, connections, options.seconds)
+                        ours = load(address + path, process, *asked)
+                        theirs = load(file, nginx, *asked) if nginx else None
+                        for server, rate in (("vulnfeeds", ours), ("nginx", theirs)):
+                            left = [name, f"{len(page) / 1e3:.0f}", encoding, str(connections), server]
+                            table.add_row(*left, *shown(rate, theirs))
+        memory = process.memory_info().rss / 1e6
+    Console(width=120).print(table)
+    print(f"memory of the service at the end: {memory:.0f} MB; load average {os.getloadavg()[0]:.1f}")
 
 
-def row(group: str, page: bytes, name: str, rate: Rate | None, nginx: Rate | None) -> list[str]:
-    """Return one row of the table."""
-    left = [group.rpartition("/")[2], f"{len(page) / 1e3:.0f}", name]
+def paths(address: str) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last page of each group: what it is, and its path."""
+    for group in GROUPS:
+        name = group.rpartition("/")[2]
+        yield f"{name}, first", group
+        token = json.loads(fetch(address + group, "identity"))["next_token"]
+        last = token
+        while token:
+            last = token
+            token = json.loads(fetch(f"{address}{group}?next_token={token}", "identity"))["next_token"]
+        yield f"{name}, last", f"{group}?next_token={last}"
+
+
+def shown(rate: Rate | None, nginx: Rate | None) -> list[str]:
+    """Return the columns of one measurement."""
     if rate is None:
-        return [*left, "not installed", "", "", ""]
+        return ["not installed", "", "", "", ""]
     factor = f"{rate.cpu_ms / nginx.cpu_ms:.1f}" if nginx else ""
-    megabytes = f"{rate.per_second * len(page) / 1e6:,.0f}"
-    return [*left, f"{rate.per_second:,.0f}", megabytes, f"{rate.cpu_ms:.3f}", factor]
+    return [f"{rate.per_second:,.0f}", f"{rate.p50_ms:.2f}", f"{rate.p99_ms:.1f}", f"{rate.cpu_ms:.3f}", factor]
 
 
 @contextlib.contextmanager
@@ -100,11 +124,13 @@ def service(home: Path) -> Iterator[tuple[str, psutil.Process]]:
             process.wait(30)
 
 
-def measure_nginx(home: Path, page: bytes, encoding: str, options: argparse.Namespace) -> Rate | None:
-    """Serve the same bytes with nginx; None when it is not installed."""
+@contextlib.contextmanager
+def nginx_of(home: Path, page: bytes, encoding: str) -> Iterator[tuple[str, psutil.Process | None]]:
+    """Serve the same bytes with nginx; gives their address and its process, None when it is not installed."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if nginx is None:
-        return None
+        yield "", None
+        return
     # nginx's worker is another user when it is started by root, so the folder must let it in.
     home.chmod(0o755)
     (home / "www").mkdir(exist_ok=True)
@@ -116,25 +142,37 @@ def measure_nginx(home: Path, page: bytes, encoding: str, options: argparse.Name
     try:
         url = f"http://127.0.0.1:{port}/page"
         wait_for(url)
-        served, _ = fetch(url)
-        assert served == page, "nginx serves other bytes"
-        return load(url, process, options)
+        assert fetch(url, encoding) == page, "nginx serves other bytes"
+        yield url, process
     finally:
         process.terminate()
         process.wait(30)
 
 
-def load(url: str, process: psutil.Process, options: argparse.Namespace) -> Rate:
+def load(url: str, process: psutil.Process, encoding: str, connections: int, seconds: int) -> Rate:
     """Ask for a page as fast as one thread of wrk can."""
     before = cpu_seconds(process)
-    command = ["wrk", "-t1", f"-c{options.connections}", f"-d{options.seconds}s", "-H", "Accept-Encoding: gzip", url]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "--timeout",
+        "20s",
+        "-H",
+        f"Accept-Encoding: {encoding}",
+    ]
+    said = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
     spent = cpu_seconds(process) - before
     count = re.search(r"(\d+) requests in", said)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    times = {
+        name: float(value) * UNITS[unit] for name, value, unit in re.findall(r"(\d+)%\s+([\d.]+)(us|ms|s)", said)
+    }
     if count is None or rate is None or "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(f"the load went wrong:\n{said}")
-    return Rate(float(rate[1]), spent / int(count[1]) * 1e3)
+    return Rate(float(rate[1]), spent / int(count[1]) * 1e3, times["50"], times["99"])
 
 
 def cpu_seconds(process: psutil.Process) -> float:
@@ -146,11 +184,13 @@ def cpu_seconds(process: psutil.Process) -> float:
     return total
 
 
-def fetch(url: str) -> tuple[bytes, str]:
-    """Return a page as it comes with gzip, and its encoding."""
-    request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+def fetch(url: str, encoding: str) -> bytes:
+    """Return a page as it comes in a coding."""
+    request = urllib.request.Request(url, headers={"Accept-Encoding": encoding})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read(), answer.headers.get("Content-Encoding") or "identity"
+        assert (answer.headers.get("Content-Encoding") or "identity") == encoding
+        body: bytes = answer.read()
+        return body
 
 
 def wait_for(url: str) -> None:
