@@ -71,16 +71,19 @@ def tasks_are_closed(store: Store) -> None:
         raise LawBrokenError(f"tasks left running: {[(task.task_id, task.driver_id) for task in running]}")
 
 
-def nothing_is_left(world: World, store: Store) -> None:
-    """After a cycle in peace and upkeep, the data folder holds what it should and no more."""
+def nothing_is_left(world: World, store: Store, *, after_cycle: bool = True) -> None:
+    """After upkeep the data folder holds what it should and no more.
+
+    What killed runs were staging goes with the next cycle, so it is looked at `after_cycle` only.
+    """
     live = store.live_pages()
     # Upkeep takes unfinished pages of killed processes for abandoned after an hour.
     PageFolder(world.home / "pages", store, clock=lambda: time.time() + 4000).prune(live)
     found = [
         *(file for file in world.home.iterdir() if file.name not in _HOME),
-        *world.home.glob("staging/*"),
+        *(world.home.glob("staging/*") if after_cycle else ()),
         *world.home.glob("quarantine/*"),
-        *world.home.glob("workspace/*/*.part*"),
+        *(world.home.glob("workspace/*/*.part*") if after_cycle else ()),
         *world.home.glob("pages/*/*.part"),
         *(file for file in world.home.glob("pages/*/*") if file.parent.name + file.stem not in live),
     ]

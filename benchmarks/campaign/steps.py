@@ -243,7 +243,7 @@ def prune(world: World, rng: Random) -> None:
             tasks_before=now - timedelta(days=rng.choice((1, 9))),
         )
         laws.tasks_are_closed(store)
-        laws.nothing_is_left(world, store)
+        laws.nothing_is_left(world, store, after_cycle=False)
     world.counts["prunes"] += 1
     for walk in world.walks:
         walk.undisturbed = False
