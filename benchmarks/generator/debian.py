@@ -76,17 +76,21 @@ def _release(chances: random.Random, codename: str, version: str, urgency: str, 
 
 
 def _advisories(plan: Plan, packages: dict[str, list[tuple[int, State]]]) -> str:
+    """Return the list: every eighth CVE begins an advisory, which some of the next ones of its package share."""
     lines: list[str] = []
-    number = 6_000
     for package in sorted(packages):
-        issues = packages[package]
-        for begin in range(0, len(issues), 8):
-            names = " ".join(_identity(plan, issue) for issue, _ in issues[begin : begin + 4])
-            number -= 1
-            lines.append(f"[{1 + number % 28:02} Feb 2026] DSA-{number + 10_000}-1 {package} - security update")
+        if package.endswith("-compat"):
+            continue
+        found: dict[int, list[int]] = {}
+        for number, _ in packages[package]:
+            if number % 8 == 0:
+                found[number] = [number]
+            elif found and number % 8 < 4:
+                found[max(found)].append(number)
+        for first, issues in found.items():
+            names = " ".join(_identity(plan, number) for number in issues)
+            lines.append(f"[{1 + first % 28:02} Feb 2026] DSA-{first // 8 + 1}-1 {package} - security update")
             lines.append(f"\t{{{names}}}")
-            lines += [
-                f"\t[{codename}] - {package} {texts.version(begin % 300)}-1+deb{place}u1"
-                for place, codename in ((11, "bullseye"), (12, "bookworm"))
-            ]
+            for place, codename in ((11, "bullseye"), (12, "bookworm")):
+                lines.append(f"\t[{codename}] - {package} {texts.version(first % 300)}-1+deb{place}u1")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,158 @@
+"""The least that an ingest can cost: read, unpack, parse, hash, write rows. A plain script with the same libraries.
+
+It knows no groups, no earlier state, no checks and no versions: each document is parsed, each record encoded,
+hashed and written into one simple table. `benchmarks.ingest` runs it on the documents in a driver's workspace.
+
+python -m benchmarks.bound DRIVER WORKSPACE STORE
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import ijson
+import msgspec
+import psycopg
+import xxhash
+import zstandard
+from isal import igzip
+
+from vulnfeeds.drivers.nvd import items
+from vulnfeeds.store import open_store
+from vulnfeeds.store.interface import SCORED
+
+Parsed = Iterator[tuple[str, Any]]
+"""(key, value) of each record."""
+
+_TABLE: Final = "CREATE TABLE bound (key TEXT, digest {0}, body {0})"
+_BATCH: Final = 1000
+
+
+class Document(msgspec.Struct):
+    """An NVD document with the fields that records need."""
+
+    vulnerabilities: list[items.Item]
+
+
+def nvdv2(workspace: Path, store: str) -> Parsed:
+    """Yield the items of the documents of the last run, one document in memory at a time."""
+    decoder = msgspec.json.Decoder(Document)
+    for name in msgspec.json.decode((workspace / "plan.json").read_bytes())["documents"]:
+        raw = (workspace / name).read_bytes()
+        packed = name.endswith(".gz")
+        document = decoder.decode(igzip.decompress(raw) if packed else zstandard.decompress(raw))  # type: ignore[no-untyped-call]
+        del raw
+        for item in document.vulnerabilities:
+            yield item.cve.id, item
+
+
+def nvddb(workspace: Path, store: str) -> Parsed:
+    """Yield the records that the store holds of nvdv2: there is no other document."""
+    opened = open_store(store)
+    try:
+        head = opened.group(*SCORED)
+        for key, body, _ in opened.changes(*SCORED, 0, head.sequence if head else 0):
+            yield key, msgspec.json.decode(body)
+    finally:
+        opened.close()
+
+
+def alpine(workspace: Path, store: str) -> Parsed:
+    """Yield the fixes of each release by CVE."""
+    fetched = msgspec.json.decode((workspace / "fetched.json").read_bytes())
+    for release, names in fetched["releases"].items():
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name in names:
+            for package in msgspec.json.decode((workspace / name).read_bytes())["packages"]:
+                for version, ids in package["pkg"]["secfixes"].items():
+                    for text in ids or ():
+                        for word in text.split():
+                            found[word].append((package["pkg"]["name"], version))
+        for word, fixes in found.items():
+            yield f"{release} {word}", fixes
+
+
+def debian(workspace: Path, store: str) -> Parsed:
+    """Yield what each release says of each CVE; the document is parsed as a stream, as its size asks for."""
+    found: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    with (workspace / "tracker.json").open("rb") as file:
+        for package, issues in ijson.kvitems(file, "", use_float=True):
+            for cve, issue in issues.items():
+                for codename, said in issue["releases"].items():
+                    found[codename, cve].append((package, said))
+    for (codename, cve), fixes in found.items():
+        yield f"{codename} {cve}", fixes
+
+
+def kev(workspace: Path, store: str) -> Parsed:
+    """Yield the catalog's items."""
+    catalog = msgspec.json.decode((workspace / "known_exploited_vulnerabilities.json").read_bytes())
+    for item in catalog["vulnerabilities"]:
+        yield item["cveID"], item
+
+
+PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
+    "nvdv2": nvdv2,
+    "nvddb": nvddb,
+    "alpine": alpine,
+    "debian": debian,
+    "kev": kev,
+}
+
+
+def rows(parsed: Parsed) -> Iterator[tuple[str, bytes, bytes]]:
+    """Yield (key, digest, body) of records."""
+    encoder = msgspec.json.Encoder(order="sorted")
+    for key, value in parsed:
+        body = encoder.encode(value)
+        yield key, xxhash.xxh3_128_digest(body), body
+
+
+def to_sqlite(folder: Path, made: Iterator[tuple[str, bytes, bytes]]) -> None:
+    """Write rows into one table of a new file."""
+    database = sqlite3.connect(folder / "bound.sqlite", isolation_level=None)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(_TABLE.format("BLOB"))
+    database.execute("BEGIN")
+    while batch := list(islice(made, _BATCH)):
+        database.executemany("INSERT INTO bound VALUES (?, ?, ?)", batch)
+    database.execute("COMMIT")
+    database.close()
+
+
+def to_postgres(url: str, made: Iterator[tuple[str, bytes, bytes]]) -> None:
+    """Copy rows into one table, and remove it."""
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("DROP TABLE IF EXISTS bound")
+        database.execute(_TABLE.format("BYTEA"))
+        with database.cursor() as cursor, cursor.copy("COPY bound FROM STDIN") as copy:
+            for row in made:
+                copy.write_row(row)
+        database.execute("DROP TABLE bound")
+
+
+def main() -> None:
+    """Do it once, for one driver's documents."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("driver", choices=PARSERS)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("store", help="URL of the store, which tells where the rows go: SQLite or PostgreSQL")
+    options = parser.parse_args()
+    made = rows(PARSERS[options.driver](options.workspace, options.store))
+    if options.store.startswith("postgresql"):
+        to_postgres(options.store, made)
+        return
+    with tempfile.TemporaryDirectory(prefix="bound-", dir=options.workspace.parent) as folder:
+        to_sqlite(Path(folder), made)
+
+
+if __name__ == "__main__":
+    main()
