@@ -114,6 +114,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     store holds."""
     pages_max_mb: NotNegative = 0
     """Most MiB of rendered pages to keep in the data folder; those made first go first. 0: no limit."""
+    client_patience_seconds: Positive = 30
+    """Seconds that a client may take to send a request, or to take 1 KiB a second of an answer on average."""
     answers_memory_mb: NotNegative = 64
     """Most MiB of ready pages to keep in memory; those used longest ago go first. 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -34,7 +34,7 @@ QUICK = FetchSettings(
 
 
 class World:
-    """One driver with its upstream, its store and its home folder; a context manager that syncs the good data first."""
+    """One driver with upstream, store and home folder; a context manager that syncs the good data first."""
 
     def __init__(self, home: Path, name: str) -> None:
         self.home = home

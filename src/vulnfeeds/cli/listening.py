@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from vulnfeeds.api.connections import protocol
+from vulnfeeds.cli.patience import PatientServer
 from vulnfeeds.errors import VulnfeedsError
 
 _REASONS: Final = {
@@ -59,12 +60,18 @@ class Server:
     """The HTTP server in a thread of its own, so that signals stay with the main thread."""
 
     def __init__(
-        self, app: ASGIApp, listening: socket.socket, stop: threading.Event, failed: threading.Event
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        stop: threading.Event,
+        failed: threading.Event,
+        *,
+        patience_seconds: float = 30.0,
     ) -> None:
         self._socket = listening
         self._stop = stop
         self._failed = failed
-        self._server = uvicorn.Server(
+        self._server = PatientServer(
             uvicorn.Config(
                 app,
                 log_config=None,
@@ -74,7 +81,8 @@ class Server:
                 http=protocol(),
                 ws="none",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
+            ),
+            patience_seconds,
         )
         self._thread = threading.Thread(target=self._serve, name="server")
 

@@ -89,7 +89,7 @@ def _serve(
         ready=lambda: not stop.is_set(),
         memory=settings.answers_memory_mb * _MB,
     )
-    server = Server(app, listening, stop, failed)
+    server = Server(app, listening, stop, failed, patience_seconds=settings.client_patience_seconds)
     work = _Syncing(settings, registry, terminal, store, pages, stop) if syncing else _Upkeep(store, pages, stop)
     background = threading.Thread(target=_guarded, args=(work.go, stop, failed), name="background")
     server.start()
