@@ -72,7 +72,7 @@ LATER = DifferenceClass(
     "analysed by the NVD since",
     ("severity",),
     ("alpine:3.7 CVE-2014-8139",),
-    "the NVD published the CVE five days after the original's answer",
+    "the NVD published the CVE after the day of the recorded answer",
     "both",
     "each as the NVD had it on its day",
     lambda found: found.theirs == "Unknown" and found.our_record["published by the NVD"] > "2020-01-25",

@@ -74,6 +74,15 @@ def test_an_override_replaces_adds_and_invents(feed: MakeFeed, nvd: NVD) -> None
     assert one.stage()[1] == UNCHANGED
 
 
+def test_an_override_without_dates_gives_none(feed: MakeFeed, nvd: NVD) -> None:
+    """Half of those for CVEs that the NVD lacks are so; the time of the run would make another record of each run."""
+    nvd.overrides(archive(override(98, *sample.exact(sample.PEBBLE, "0.9.0"))))
+    one = feed(source="api", overrides=True)
+    one.run()
+    record = one.published.record("CVE-2024-0098")
+    assert (record["publishedDate"], record["lastModifiedDate"]) == ("", "")
+
+
 def test_overrides_change_although_the_nvd_does_not(feed: MakeFeed, nvd: NVD) -> None:
     """Only records that an override touches are made again, and those with a range over its versions."""
     nvd.overrides(archive(UNKNOWN))
