@@ -18,6 +18,7 @@ import zstandard
 from tests.hostile import good
 from tests.hostile.world import World
 from vulnfeeds.drivers.debian.driver import ADVISORIES, TRACKER
+from vulnfeeds.drivers.nvd.api import ADDRESS as API
 from vulnfeeds.drivers.nvd.overrides import ADDRESS as OVERRIDES
 
 MARK = "@@@"
@@ -205,12 +206,12 @@ def member(name: str, **fields: Any) -> Callable[[World], None]:
 
 
 def repeated(times: int) -> bytes:
-    """Return a gzip of very many equal items: a bomb that is a document."""
+    """Return a document of equal items with much blank space between them: a bomb when it is packed."""
     item = json.dumps(good.nvd_item(good.cve(1))).encode()
     document = good.nvd_document([])
     document["resultsPerPage"] = document["totalResults"] = times
     head, tail = json.dumps(document).encode().split(b"[]")
-    return head + b"[" + b",".join([item] * times) + b"]" + tail
+    return head + b"[" + (b"," + b" " * 1_000_000).join([item] * times) + b"]" + tail
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -311,4 +312,87 @@ def _contents() -> Iterator[Case]:
         yield Case(driver, "20 times yesterday", sized(good.COUNT * 20), Failed("GuardError", "", "max_growth"))
 
 
-CASES = [*_network(), *_contents()]
+def _particular() -> Iterator[Case]:
+    """Yield what fits one driver only."""
+    twice = json.dumps(good.catalog([good.cve(1)])).replace('"count": 1', '"count": 1, "count": 1').encode()
+    yield Case("kev", "a key twice", putting(good.CATALOG, twice), Failed("ParseError", FILES["kev"], "given twice"))
+    same = json.dumps(good.catalog([good.cve(1)] * 2)).encode()
+    yield Case("kev", "an id twice", putting(good.CATALOG, same), Failed("ParseError", "[1]", "listed twice"))
+    odd = json.dumps(good.catalog(["\ud800", "\ud800"])).encode()
+    yield Case("kev", "half a pair twice", putting(good.CATALOG, odd), Failed("ParseError", "[1]", "listed twice"))
+    brackets = b'{"count": 1, "vulnerabilities": [' + b"[]," * 6_000_000 + b"[]]}"
+    large = Failed("LimitError", good.CATALOG, "are allowed")
+    yield Case("kev", "18 MB of empty lists", putting(good.CATALOG, brackets), large)
+
+    package = f'{{"p0": {json.dumps(good.tracker([good.cve(1)])["p0"])}'.encode()
+    again = package + b", " + package[1:] + b"}"
+    yield Case("debian", "a package twice", putting(TRACKER, again), Failed("ParseError", "tracker.json", "twice"))
+    numbers = b"[01 Jan 2024] DSA-" + b"9" * 5000 + b"-1 x - security update\n"
+    listed = Failed("ParseError", "DSA-list.txt", "no advisory")
+    yield Case("debian", "an advisory of 5,000 digits", putting(ADVISORIES, numbers), listed)
+
+    many = good.links(*[f"v{major}.{minor}/" for major in range(30) for minor in range(30)])
+    refused = Failed("ParseError", good.INDEX, "900 releases")
+    yield Case("alpine", "an index of 900 releases", putting(good.INDEX, many), refused)
+    long_name = good.links(f"v{'9' * 5000}.1/", "v3.2/", "v3.19/", "edge/")
+    yield Case("alpine", "a release of 5,000 digits", putting(good.INDEX, long_name), Noted(""))
+    tags = b"<html><body>" + b"<a " * 500_000
+    none = Failed("ParseError", good.INDEX, "no release")
+    yield Case("alpine", "an index of open tags", putting(good.INDEX, tags), none)
+    bomb_lines = [b"a0: &a0 [x, x]", *[b"a%d: &a%d [*a%d, *a%d]" % (n, n, n - 1, n - 1) for n in range(1, 60)]]
+    aliases = Failed("ParseError", "main.yaml", "aliases")
+    yield Case("alpine", "an alias bomb", putting(good.OLD, b"\n".join(bomb_lines)), aliases)
+    nested = Failed("ParseError", "main.yaml", "nested|not YAML")
+    yield Case("alpine", "YAML nested 100,000 deep", putting(good.OLD, b"packages: " + DEEP), nested)
+    tagged = putting(good.OLD, b"packages: !!python/object/apply:os.system [id]")
+    yield Case("alpine", "a YAML tag that calls", tagged, Failed("ParseError", "main.yaml"))
+    rejections = putting(good.REJECTED, b"- a\n- b\n")
+    yield Case("alpine", "rejections of another form", rejections, Failed("ParseError", "rejections-main.yaml"))
+
+    yield Case(
+        "nvdv2",
+        "a gzip bomb that is a document",
+        feed(lambda: repeated(40)),
+        Failed("LimitError", good.FEED_FILE, "ratio"),
+    )
+    yield Case(
+        "nvdv2",
+        "fewer items than announced",
+        feed(lambda: {**good.nvd_document([good.nvd_item(good.cve(1))]), "resultsPerPage": 2}),
+        Failed("ParseError", FILES["nvdv2"], "holds 1"),
+    )
+    yield Case("nvdv2", "no items", feed(lambda: good.nvd_document([])), Noted(""))
+    early = feed(lambda: good.nvd_document([]), moment="0001-01-01T00:00:00+14:00")
+    yield Case("nvdv2", "a meta of the year 1", early, Failed("ParseError", "nvdcve-2.0-2024.meta"))
+    meta = putting(good.META, b"lastModifiedDate:2024-08-29T00:00:00-04:00\r\nsize:" + b"9" * 5000)
+    yield Case("nvdv2", "a meta of 5,000 digits", meta, Failed("ParseError", "nvdcve-2.0-2024.meta"))
+
+    folder = "nvd-data-overrides-main/data/2024"
+    outside = Failed("DownloadError", OVERRIDES, "leads out")
+    yield Case("nvdv2", "a member outside", member(f"{folder}/../../../CVE-2024-1.json"), outside)
+    yield Case("nvdv2", "an absolute member", member("/data/CVE-2024-1.json"), outside)
+    special = Failed("DownloadError", OVERRIDES, "link or device")
+    for kind, name in ((tarfile.SYMTYPE, "a link"), (tarfile.LNKTYPE, "a hard link"), (tarfile.CHRTYPE, "a device")):
+        spoil = member(f"{folder}/CVE-2024-1.json", type=kind, linkname="/etc/passwd")
+        yield Case("nvdv2", f"{name} in the archive", spoil, special)
+    bad_name = member(f"{folder}/CVE-\udcff.json")
+    yield Case("nvdv2", "a member whose name is no text", bad_name, Failed("ParseError", "CVE-"))
+    deep = good.tar_gz(good.override_member(good.cve(0), b'{"a": ' + DEEP + b"}"))
+    yield Case("nvdv2", "an override 100,000 deep", putting(OVERRIDES, deep), Failed("ParseError", good.cve(0)))
+
+    without = page(vulnerabilities=[{"cve": {"id": 1}}])
+    for name, answer, says in (
+        ("an item without an id", without, "without id"),
+        ("a promise of a billion items", page(totalResults=10**9), "plausible"),
+        ("a page nested 100,000 deep", b'{"a": ' + DEEP + b"}", "recursion"),
+        ("a clock of the year 1", page(timestamp="0001-01-01T00:00:00"), "before there was"),
+        ("no clock", page(timestamp="x" * 100_000), "timestamp"),
+        ("another form", page(version="9.0"), "form"),
+        ("the same page for ever", page(totalResults=3), "were due"),
+    ):
+        yield Case("nvdv2 by API", name, answering(lambda answer=answer: answer), Failed("ParseError", API, says))
+    words = answering(lambda: b"Service unavailable")
+    yield Case("nvdv2 by API", "words", words, Noted("feed files are read instead"))
+
+
+CASES = [*_network(), *_contents(), *_particular()]

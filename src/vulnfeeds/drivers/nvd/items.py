@@ -297,7 +297,7 @@ def head_of(item: bytes, place: str) -> CVEHead:
     try:
         return heads.decode(item).cve
     except UNREADABLE as error:
-        raise ParseError(place, f"an item without id and date: {error}; {item[:200]!r}") from error
+        raise ParseError(place, f"an item without id and date: {error}; {bytes(item)[:200]!r}") from error
 
 
 def name_of(item: bytes) -> str | None:
