@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.drivers.nvd import sample_documents as sample
+from tests.fidelity.form_one import form_two
 from vulnfeeds.drivers.nvd import items, legacy
 from vulnfeeds.drivers.nvd.expansion import Expansion
 from vulnfeeds.records import canonical, contract, nvd
@@ -24,61 +25,6 @@ def served(item: dict[str, Any]) -> dict[str, Any]:
     assert msgspec.json.decode(body, type=nvd.NVDRecord).cve == record.cve
     found: dict[str, Any] = json.loads(body)
     return found
-
-
-def form_two(old: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of the NVD's form 1.1 in form 2.0, as far as the two say the same."""
-    cve, impact = old["cve"], old["impact"]
-    item: dict[str, Any] = {
-        "id": cve["CVE_data_meta"]["ID"],
-        "sourceIdentifier": cve["CVE_data_meta"]["ASSIGNER"],
-        "published": old["publishedDate"].replace("Z", ":00.000"),
-        "lastModified": old["lastModifiedDate"].replace("Z", ":00.000"),
-        "vulnStatus": "Modified",
-        "descriptions": cve["description"]["description_data"],
-        "references": [
-            {"url": ref["url"], "source": ref["refsource"], "tags": ref["tags"]}
-            for ref in cve["references"]["reference_data"]
-        ],
-        "weaknesses": [
-            {"source": "nvd@nist.gov", "type": "Primary", "description": kind["description"]}
-            for kind in cve["problemtype"]["problemtype_data"]
-        ],
-        "metrics": {},
-        "configurations": [
-            {
-                "nodes": [
-                    {
-                        "operator": node["operator"],
-                        "negate": False,
-                        "cpeMatch": [
-                            {"criteria": match["cpe23Uri"], "vulnerable": match["vulnerable"]}
-                            for match in node["cpe_match"]
-                        ],
-                    }
-                ]
-            }
-            for node in old["configurations"]["nodes"]
-        ],
-    }  # fmt: skip
-    if two := impact.get("baseMetricV2"):
-        data = two["cvssV2"]
-        item["metrics"]["cvssMetricV2"] = [
-            {
-                "source": "nvd@nist.gov",
-                "type": "Primary",
-                "cvssData": data,
-                "baseSeverity": two["severity"],
-                "exploitabilityScore": two["exploitabilityScore"],
-                "impactScore": two["impactScore"],
-                "acInsufInfo": two.get("acInsufInfo"),
-                "obtainAllPrivilege": two["obtainAllPrivilege"],
-                "obtainUserPrivilege": two["obtainUserPrivilege"],
-                "obtainOtherPrivilege": two["obtainOtherPrivilege"],
-                "userInteractionRequired": two.get("userInteractionRequired"),
-            }
-        ]
-    return {"cve": item}
 
 
 def sorted_lists(value: Any) -> Any:
