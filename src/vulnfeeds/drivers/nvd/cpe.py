@@ -6,6 +6,7 @@ cpe:2.3:a:vendor:product:1.0\\(2\\):*:*:*:*:windows:*:*    ->    cpe:/a:vendor:p
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 PARTS: Final = 13
@@ -14,6 +15,7 @@ VERSION: Final = 5
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _NO_WILD: Final = re.compile(r"(?:[^\\*?]|\\.)*", re.DOTALL)
 _URI_TOKEN: Final = re.compile(r"\\(.)|(.)", re.DOTALL)
+_PLAIN: Final = re.compile(r"[a-zA-Z0-9_.-]*")
 _URI_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
 
@@ -52,6 +54,7 @@ def plain(attribute: str) -> str:
     return _ESCAPED.sub(r"\1", attribute)
 
 
+@lru_cache(maxsize=4096)
 def uri(cpe: str) -> str | None:
     """Return the URI of a formatted string, by the unbinding and binding rules of NISTIR 7695; None when it is none.
 
@@ -73,6 +76,8 @@ def uri(cpe: str) -> str | None:
 def _bind(attribute: str) -> str:
     if attribute in ("*", "-"):
         return "" if attribute == "*" else "-"
+    if _PLAIN.fullmatch(attribute):
+        return attribute
     return _URI_TOKEN.sub(_bind_token, attribute)
 
 

@@ -129,7 +129,8 @@ class Making:
         configurations = legacy.configurations(cve.configurations)
         if self._overrides is not None:
             configurations = self._overridden(self._overrides, item, cve.id, configurations)
-        index.put(cve.id, Seen(cve.last_modified, digest, self._plan.run, document, position), configurations)
+        now = Seen(cve.last_modified, digest, self._plan.run, document, position)
+        index.put(cve.id, now, configurations, known=seen is not None)
         return _TAKEN
 
     def _overridden(

@@ -124,9 +124,9 @@ class ProductIndex:
         """Keep what was written since `begin`."""
         self._database.execute("COMMIT")
 
-    def put(self, name: str, seen: Seen, configurations: nvd.Configurations) -> None:
-        """Replace what the index knows of one CVE."""
-        before = self._names(name)
+    def put(self, name: str, seen: Seen, configurations: nvd.Configurations, *, known: bool = True) -> None:
+        """Replace what the index knows of one CVE; `known` False says that it knows nothing of it."""
+        before = self._names(name) if known else set()
         versions, spans = _uses(configurations)
         after = {(self._product(product), version) for product, version in versions}
         if gone := before - after:
@@ -137,9 +137,11 @@ class ProductIndex:
             "REPLACE INTO cve VALUES (?, ?, ?, ?, ?, ?, ?)",
             (name, *msgspec.structs.astuple(seen), msgspec.msgpack.encode(sorted(after))),
         )
-        self._database.execute("DELETE FROM span WHERE cve = ?", (name,))
+        if known:
+            self._database.execute("DELETE FROM span WHERE cve = ?", (name,))
         rows = {(self._product(product), name, msgspec.msgpack.encode(bounds)) for product, bounds in spans}
-        self._database.executemany("INSERT INTO span VALUES (?, ?, ?)", sorted(rows))
+        if rows:
+            self._database.executemany("INSERT INTO span VALUES (?, ?, ?)", sorted(rows))
 
     # --- reading --------------------------------------------------------------------------------------------------
 
