@@ -91,7 +91,7 @@ def zip_of(body: bytes) -> bytes:
 
 
 PACKED = {
-    "gzip": gzip.compress(bomb(), 1, mtime=0),
+    "gzip": gzip.compress(bomb(), 9, mtime=0),
     "bzip2": bz2.compress(bomb(1 << 20)),
     "xz": lzma.compress(bomb(1 << 20), preset=0),
     "zstd": zstandard.compress(bomb(1 << 20)),
