@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import uvicorn
 
-MOST_UNSENT: Final = 256 << 20
+MOST_UNSENT: Final = 128 << 20
 """Bytes of answers that all clients together may leave waiting; above it those that wait longest are ended."""
 _LEAST_RATE: Final = 1024
 """Bytes a second that a reader must take, over the time that a client is given."""
 _MOST_CONNECTIONS: Final = 8192
-_LOOK_TICKS: Final = 10
+_LOOK_TICKS: Final = 2
 """The server ticks ten times a second."""
 
 
@@ -93,7 +93,7 @@ class Patience:
 
 
 class PatientServer(uvicorn.Server):
-    """A server that looks at its connections once a second."""
+    """A server that looks at its connections five times a second."""
 
     def __init__(self, config: uvicorn.Config, seconds: float) -> None:
         super().__init__(config)
