@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from random import Random
@@ -170,32 +171,44 @@ def kill_migration(world: World, rng: Random) -> None:
 
 
 def lose_store(world: World, rng: Random) -> None:
-    """The store goes, under a running server or before it starts; a sync fails; then it comes back."""
+    """The store goes, under a running server or before it starts; a sync fails; then it comes back.
+
+    A reader that asks meanwhile gets a right page or the answer that there is none now, never less than a page.
+    """
     restarts = rng.random() < 0.4
     world.counts["stores lost"] += 1
     if restarts:
         world.end_server(kill=True)
     if rng.random() < 0.5:
         _change(world, rng)
-    world.place.go()
-    try:
-        syncing = world.sync()
-        if restarts:
-            world.start_server(wait=False)
-            assert world.server is not None
-            if world.server.wait(60) != 4:
-                raise LawBrokenError(f"without a store the server ended with {world.server.returncode}")
-        else:
-            _read_something(world, rng)
-        if syncing.end() is not None:
-            raise LawBrokenError("a cycle ended well without a store")
-    finally:
-        world.place.come_back()
+    group = rng.choice(sorted(world.saved.states))
+    walk = Walk(group, world.newest(group), encoding="identity", limit=17)
+    with ThreadPoolExecutor(1) as pool:
+        world.place.go()
+        try:
+            syncing = world.sync()
+            # A server that waits for its database answers late, so nobody waits for the answer before that is back.
+            asked = pool.submit(_tried, world, lambda: walk.go_on(world.address))
+            if restarts:
+                _cannot_start(world)
+            if syncing.end() is not None:
+                raise LawBrokenError("a cycle ended well without a store")
+        finally:
+            world.place.come_back()
+        asked.result()
+    world.walks.append(walk)
     if restarts:
         world.start_server()
     world.wait_for_server()
     _settled(world, closed=True)
     publish(world, rng)
+
+
+def _cannot_start(world: World) -> None:
+    world.start_server(wait=False)
+    assert world.server is not None
+    if world.server.wait(60) != 4:
+        raise LawBrokenError(f"without a store the server ended with {world.server.returncode}")
 
 
 def lose_store_while_syncing(world: World, rng: Random) -> None:
