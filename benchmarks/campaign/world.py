@@ -50,6 +50,8 @@ class Saved(msgspec.Struct):
     states: States = {}
     """What the groups hold, as far as it was seen."""
     generations: dict[str, int] = {}
+    orphans: bool = False
+    """Whether a sync was killed since the last cycle: its tasks stay open until the next one begins."""
     counts: dict[str, int] = {}
 
 
