@@ -22,6 +22,7 @@ from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial
 FEED = "vulnerabilities"
 TRACKER = "security-tracker.debian.org/tracker/data/json"
 LIST = "salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data/DSA/list"
+ISSUE = b'{"releases": {"sid": {"status": "open"}}}'
 
 
 def tracker(document: Any) -> Edit:
@@ -51,6 +52,22 @@ class TestDebian(DriverSuite):
         Sad(tracker({"glibc": {"CVE-2024-0001": {"releases": []}}}), "package glibc: Expected `object`, got `array`"),
         Sad(tracker({"glibc": {"CVE-2024-0001": {"releases": {"sid": {"urgency": "low"}}}}}), "field `status`"),
         Sad(Edit(TRACKER, replaced(b'"quillfs": {', b'"lanternd": {')), "package lanternd is given twice"),
+        Sad(
+            Edit(TRACKER, replaced(b'"brookssl": {', b'"brookssl": {"CVE-2024-0001": ' + ISSUE + b",")),
+            "json brookssl.CVE-2024-0001: the key is given twice",
+        ),
+        Sad(
+            Edit(TRACKER, replaced(b'"releases": {', b'"releases": {"sid": {"status": "open"},')),
+            "brookssl.CVE-2024-0001.releases.sid: the key is given twice",
+        ),
+        Sad(
+            Edit(TRACKER, replaced(b'"status": ', b'"status": "open", "status": ')),
+            "releases.bullseye.status: the key is given twice",
+        ),
+        Sad(
+            Edit(TRACKER, replaced(b'"fixed_version": ', b'"fixed_version": "1", "fixed_version": ')),
+            "releases.bullseye.fixed_version: the key is given twice",
+        ),
         Sad(Edit(TRACKER, lambda data: data[:-4]), "not JSON after 7 packages"),
         Sad(Edit(LIST, lambda _: b"\n\n"), "no advisory in the list"),
     )

@@ -327,6 +327,10 @@ def _particular() -> Iterator[Case]:
     package = f'{{"p0": {json.dumps(good.tracker([good.cve(1)])["p0"])}'.encode()
     again = package + b", " + package[1:] + b"}"
     yield Case("debian", "a package twice", putting(TRACKER, again), Failed("ParseError", "tracker.json", "twice"))
+    issue = json.dumps(good.tracker([good.cve(1)])["p0"])[1:-1]
+    hidden = f'{{"p0": {{{issue}, {issue}}}}}'.encode()
+    lost = Failed("ParseError", f"tracker.json p0.{good.cve(1)}", "twice")
+    yield Case("debian", "a CVE twice", putting(TRACKER, hidden), lost)
     numbers = b"[01 Jan 2024] DSA-" + b"9" * 5000 + b"-1 x - security update\n"
     listed = Failed("ParseError", "DSA-list.txt", "no advisory")
     yield Case("debian", "an advisory of 5,000 digits", putting(ADVISORIES, numbers), listed)
@@ -361,6 +365,8 @@ def _particular() -> Iterator[Case]:
         feed(lambda: {**good.nvd_document([good.nvd_item(good.cve(1))]), "resultsPerPage": 2}),
         Failed("ParseError", FILES["nvdv2"], "holds 1"),
     )
+    first = holding("nvdv2", b'"what came first"}], "descriptions": [{"lang": "en", "value": "text"')
+    yield Case("nvdv2", "a key twice", first, Quarantined(1, "missing"))
     yield Case("nvdv2", "no items", feed(lambda: good.nvd_document([])), Noted(""))
     early = feed(lambda: good.nvd_document([]), moment="0001-01-01T00:00:00+14:00")
     yield Case("nvdv2", "a meta of the year 1", early, Failed("ParseError", "nvdcve-2.0-2024.meta"))
@@ -378,6 +384,11 @@ def _particular() -> Iterator[Case]:
     bad_name = member(f"{folder}/CVE-\udcff.json")
     yield Case("nvdv2", "a member whose name is no text", bad_name, Failed("ParseError", "CVE-"))
     deep = good.tar_gz(good.override_member(good.cve(0), b'{"a": ' + DEEP + b"}"))
+    says_twice = good.override(good.cve(0)).replace(
+        b'{"configurations"', b'{"configurations": null, "configurations"'
+    )
+    double = good.tar_gz(good.override_member(good.cve(0), says_twice))
+    yield Case("nvdv2", "an override with a key twice", putting(OVERRIDES, double), Failed("ParseError", good.cve(0)))
     yield Case("nvdv2", "an override 100,000 deep", putting(OVERRIDES, deep), Failed("ParseError", good.cve(0)))
 
     without = page(vulnerabilities=[{"cve": {"id": 1}}])

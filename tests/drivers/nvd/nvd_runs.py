@@ -124,6 +124,8 @@ class NVD:
         self.timestamp = "2024-08-30T06:40:00.000"
         self.claims: list[int] = []
         """Taken one by one in the place of totalResults."""
+        self.spelled: dict[str, str] = {}
+        """By id: items in JSON that no dictionary gives."""
         self.queries: list[dict[str, str]] = []
         upstream.serve(API, self._answer)
 
@@ -162,7 +164,11 @@ class NVD:
             "timestamp": self.timestamp,
             "vulnerabilities": page,
         }
-        return json.dumps(answer).encode()
+        text = json.dumps(answer)
+        for item in page:
+            if item["cve"]["id"] in self.spelled:
+                text = text.replace(json.dumps(item), self.spelled[item["cve"]["id"]])
+        return text.encode()
 
 
 def refused(records: list[Record]) -> dict[str, str]:

@@ -34,6 +34,7 @@ class TestNVDv2(DriverSuite):
     sad = (
         Sad(Edit(f"{FEEDS}-2024.meta", replaced(b"sha256", b"md5")), "nvdcve-2.0-2024.meta: no meta of a feed file"),
         Sad(Edit(f"{FEEDS}-2024.meta", replaced(b"-04:00", b"")), "a date without a zone"),
+        Sad(Edit(f"{FEEDS}-2024.meta", replaced(b"size:", b"size:1\r\nsize:")), "a line twice"),
         Sad(Edit(f"{FEEDS}-2024.meta", replaced(b"sha256:", b"sha256:00")), "no sha256"),
         Sad(Edit(f"{FEEDS}-2024.meta", lambda meta: meta[:-6] + b"0000\r\n"), "sha256 of the unpacked document"),
         Sad(Edit(f"{FEEDS}-2024.meta", replaced(b"size:", b"size:1\r\nSize:")), "more than the 1 bytes"),

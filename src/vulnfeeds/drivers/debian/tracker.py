@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import ijson
 import msgspec
 
+from vulnfeeds.drivers.formats import repeats
 from vulnfeeds.drivers.formats.depth import ShallowJSON
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.errors import ParseError
@@ -64,6 +65,28 @@ class _Packed(msgspec.Struct, array_like=True):
     releases: list[tuple[int, str | None, str, bool]]
 
 
+class _Counts:
+    """How often keys were read. A document that has them more often gives one twice, and what came first is lost."""
+
+    def __init__(self) -> None:
+        self._states = 0
+        self._versions = 0
+
+    def add(self, issue: _Issue) -> None:
+        """Count what was read of one package and CVE."""
+        self._states += len(issue.releases)
+        self._versions += sum([state.fixed_version is not None for state in issue.releases.values()])
+
+    def check(self, path: Path) -> None:
+        """Raise ParseError, naming the place, when the document gives a key twice that matters."""
+        wanted = ((b'"status"', self._states), (b'"fixed_version"', self._versions))
+        if all(repeats.occurrences(path, key) == count for key, count in wanted):
+            return
+        # Something else may be called so, or null: only the keys themselves tell.
+        if place := repeats.given_twice_in(path):
+            raise ParseError(f"{path.name} {place}", "the key is given twice")
+
+
 class Tracker:
     """The whole tracker: `read` once, then ask release by release."""
 
@@ -78,8 +101,10 @@ class Tracker:
         """Read the document; ParseError, naming the package and key, when it does not have the expected shape."""
         numbers: dict[str, int] = {}
         encoder = msgspec.msgpack.Encoder()
+        counts = _Counts()
         for package, issues in _packages(path):
             for cve, issue in issues.items():
+                counts.add(issue)
                 if not cve.startswith("CVE-"):
                     if not cve.upper().startswith("CVE-"):
                         continue
@@ -92,6 +117,7 @@ class Tracker:
                         self._descriptions[cve] = issue.description
         if not self._packed:
             raise ParseError(path.name, "no CVE in the document")
+        counts.check(path)
         self.codenames = list(numbers)
 
     def issues(self, codename: str) -> Iterator[Issue]:

@@ -116,7 +116,10 @@ class FeedFiles:
 def read_meta(path: Path) -> Meta:
     """Return what a `.meta` says. Raises ParseError when it lacks the digest, the date or the size."""
     try:
-        pairs = dict(line.strip().split(":", 1) for line in path.read_text("ascii").splitlines() if line.strip())
+        lines = [line.strip().split(":", 1) for line in path.read_text("ascii").splitlines() if line.strip()]
+        pairs = dict(lines)
+        if len(pairs) != len(lines):
+            raise ValueError("a line twice")
         moment = datetime.fromisoformat(pairs["lastModifiedDate"])
         if moment.tzinfo is None or len(bytes.fromhex(pairs["sha256"])) != 32:
             raise ValueError("a date without a zone, or no sha256")

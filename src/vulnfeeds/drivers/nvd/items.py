@@ -21,6 +21,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 from xxhash import xxh3_64_digest
 
+from vulnfeeds.drivers.formats import repeats
 from vulnfeeds.errors import LimitError, ParseError
 
 CHUNK: Final = 1 << 20
@@ -38,6 +39,8 @@ UNPACK_ERRORS: Final[tuple[type[Exception], ...]] = (
 
 UNREADABLE: Final[tuple[type[Exception], ...]] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding JSON of another shape, or nested without end, raises."""
+
+_FRAME: Final = b'{"cve":}'
 
 # A quotation mark inside a JSON string is escaped, so these bytes begin an item and cannot be text.
 _BEGIN: Final = re.compile(rb'\{\s*"cve"\s*:')
@@ -183,24 +186,30 @@ class Head(msgspec.Struct):
     cve: CVEHead
 
 
-class CVEOutline(msgspec.Struct, rename="camel"):
+class CVEOutline(msgspec.Struct, frozen=True):
     """An item's identity, age and configurations."""
 
     id: str
     last_modified: str
-    configurations: list[Configuration] = []
+    configurations: list[Configuration]
+    digest: bytes
+    """As `digest` makes it."""
 
 
-class Outline(msgspec.Struct):
-    """An item of which only the configurations matter."""
+class _Parts(msgspec.Struct):
+    """The members of an item, not read yet."""
 
-    cve: CVEOutline
+    cve: dict[str, msgspec.Raw]
 
 
 envelopes: Final = msgspec.json.Decoder(Envelope)
 heads: Final = msgspec.json.Decoder(Head)
-outlines: Final = msgspec.json.Decoder(Outline)
 items: Final = msgspec.json.Decoder(Item)
+_parts: Final = msgspec.json.Decoder(_Parts)
+_texts: Final = msgspec.json.Decoder(str)
+_configurations: Final = msgspec.json.Decoder(list[Configuration])
+_values: Final = msgspec.json.Decoder()
+_encoder: Final = msgspec.json.Encoder()
 
 
 def read_items(path: Path) -> Iterator[bytes]:
@@ -290,6 +299,45 @@ def check_form(place: str, envelope: Envelope) -> None:
 def digest(item: bytes) -> bytes:
     """Return the digest of an item, whatever its layout: feed files are indented, pages of the API are not."""
     return xxh3_64_digest(msgspec.json.format(item, indent=-1))
+
+
+def outline_of(item: bytes) -> CVEOutline:
+    """Return what of an item must be known of all of them. Raises one of UNREADABLE for an item of another form.
+
+    So is one whose CVE, or anything in its configurations, gives a key twice: only the last one would be read. Keys
+    within scores, texts and references are not looked at; this is done for every item of every document.
+    """
+    plain = msgspec.json.format(item, indent=-1)
+    parts = _parts.decode(plain).cve
+    # Each member takes its value, its key, two quotation marks, a colon and a comma. Another size has a key twice,
+    # or a key that is not plain ASCII.
+    size = sum(map(len, parts.values()), sum(map(len, parts), 4 * len(parts) + 1))
+    given = parts.get("configurations")
+    if len(plain) != len(_FRAME) + size or (given is not None and _changes_when_read(given)):
+        refuse_repeats(item)
+    try:
+        name, modified = _texts.decode(parts["id"]), _texts.decode(parts["lastModified"])
+    except KeyError as error:
+        raise msgspec.ValidationError(f"Object missing required field `{error.args[0]}` - at `$.cve`") from error
+    configurations = [] if given is None else _configurations.decode(given)
+    return CVEOutline(name, modified, configurations, xxh3_64_digest(plain))
+
+
+def refuse_repeats(item: bytes) -> None:
+    """Raise ValidationError, which is among UNREADABLE, when an object of the item gives a key twice."""
+    try:
+        name = repeats.given_twice(item)
+    except ValueError as error:
+        raise msgspec.ValidationError(f"not JSON: {error}") from error
+    if name is not None:
+        raise msgspec.ValidationError(f"key `{name}` is given twice")
+
+
+def _changes_when_read(value: msgspec.Raw) -> bool:
+    """Say whether JSON without blanks gets another size by being read and written: because a key is there twice, or
+    because texts or numbers are spelled in another way than ours.
+    """
+    return len(_encoder.encode(_values.decode(value))) != len(value)
 
 
 def head_of(item: bytes, place: str) -> CVEHead:

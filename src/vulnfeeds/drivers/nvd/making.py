@@ -115,21 +115,21 @@ class Making:
 
     def _take(self, index: ProductIndex, item: bytes, document: int, position: int) -> int:
         try:
-            cve, digest = items.outlines.decode(item).cve, items.digest(item)
+            cve = items.outline_of(item)
         except items.UNREADABLE as error:
             if items.name_of(item) is None:
                 raise ParseError(f"{self._paths[document].name} item {position}", str(error)) from error
             return _ODD
         seen = index.seen(cve.id)
         if seen is not None:
-            if seen.modified > cve.last_modified or _is_published(seen, digest, self._plan.published):
+            if seen.modified > cve.last_modified or _is_published(seen, cve.digest, self._plan.published):
                 return _PASSED
             if seen.run == self._plan.run and (0, 0) <= (seen.document, seen.position) < (document, position):
                 self._marks[seen.document][seen.position] = _PASSED
         configurations = legacy.configurations(cve.configurations)
         if self._overrides is not None:
             configurations = self._overridden(self._overrides, item, cve.id, configurations)
-        now = Seen(cve.last_modified, digest, self._plan.run, document, position)
+        now = Seen(cve.last_modified, cve.digest, self._plan.run, document, position)
         index.put(cve.id, now, configurations, known=seen is not None)
         return _TAKEN
 
@@ -178,10 +178,12 @@ class Making:
             for mark, item in zip(marks, items.read_items(path), strict=True):
                 if mark != _PASSED:
                     self._progress(total)
-                    yield from self._record(item, expansion)
+                    yield from self._record(item, mark, expansion)
 
-    def _record(self, item: bytes, expansion: Expansion) -> Iterator[Record]:
+    def _record(self, item: bytes, mark: int, expansion: Expansion) -> Iterator[Record]:
         try:
+            if mark == _ODD:
+                items.refuse_repeats(item)
             cve = items.items.decode(item).cve
         except items.UNREADABLE as error:
             yield from self._odd(item, error)
@@ -223,8 +225,9 @@ class Making:
 
 
 def _any_body(item: bytes) -> Any:
-    """Return an item as it is; its beginning as text when it cannot be read."""
+    """Return an item as it is; its beginning as text when it cannot be read whole."""
     try:
+        items.refuse_repeats(item)
         return msgspec.json.decode(item)
     except items.UNREADABLE:
         return {"unreadable": item[:10_000].decode("utf-8", "replace")}

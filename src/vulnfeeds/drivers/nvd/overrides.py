@@ -153,6 +153,7 @@ def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
         data = stream.read()
         try:
             override = _overrides.decode(data)
+            items.refuse_repeats(data)
         except items.UNREADABLE as error:
             raise ParseError(path, str(error)) from error
         if override.annotation.cve_id != PurePosixPath(path).stem:
