@@ -16,9 +16,7 @@ from vulnfeeds.drivers.formats import repeats
 Place = tuple[str | int, ...]
 NAMES = st.text(st.sampled_from('ab"\\:é'), max_size=4)
 VALUES = st.recursive(
-    st.one_of(
-        NAMES, st.integers(-(1 << 53), 1 << 53), st.floats(allow_nan=False, allow_infinity=False), st.none()
-    ),
+    st.one_of(NAMES, st.integers(-(1 << 53), 1 << 53), st.floats(allow_nan=False, allow_infinity=False), st.none()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=12,
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,30 +13,6 @@ from vulnfeeds.fetch.settings import FetchSettings
 from vulnfeeds.testing.upstream import UpstreamSimulator
 
 URL = "https://example.org/data.json"
-
-
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private authority (ca.pem) and a certificate of 127.0.0.1 that it signed (cert.pem, key.pem)."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the command openssl to make certificates")
-    folder = tmp_path_factory.mktemp("certificates")
-    (folder / "names.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(
-        folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Private CA"
-    )
-    openssl(folder, "req", *key, "-keyout", "key.pem", "-out", "cert.csr", "-subj", "/CN=127.0.0.1")
-    openssl(
-        folder,
-        *("x509", "-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
-        *("-out", "cert.pem", "-days", "2", "-extfile", "names.ext"),
-    )
-    return folder
 
 
 def ask(upstream: UpstreamSimulator, settings: FetchSettings, mirror: str = "") -> bytes:

@@ -309,7 +309,7 @@ def _contents() -> Iterator[Case]:
         yield Case(driver, "an id in small letters", renamed(driver), case)
         shrunk = Noted("") if slips else Failed("GuardError", "", "max_shrink")
         yield Case(driver, "a tenth of yesterday", sized(good.COUNT // 10), shrunk)
-        yield Case(driver, "20 times yesterday", sized(good.COUNT * 20), Failed("GuardError", "", "max_growth"))
+        yield Case(driver, "10 times yesterday", sized(good.COUNT * 10), Failed("GuardError", "", "max_growth"))
 
 
 def _particular() -> Iterator[Case]:

@@ -1,7 +1,7 @@
 """Whatever an upstream sends, the run ends as its task says, within its ceilings, and the good data is still served.
 
 No driver reads XML, so there is no case of XML entities or depth. Archives other than tar.gz are read by no driver
-either; tests/fetch/test_archives.py has their members, tests/fetch/test_tls.py has certificates.
+either; tests/fetch/test_archives.py has their members.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tests.hostile.cases import CASES, Case, Failed, Quarantined, Taken
 from tests.hostile.world import World, peak_memory
 from vulnfeeds.records import canonical
 from vulnfeeds.store.interface import TaskFilter
+from vulnfeeds.testing.upstream import UpstreamSimulator
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,26 @@ def test_it_ends_and_the_good_data_stays(case: Case, synced: dict[str, Path], tm
         mended = world.run()
         assert mended.status == "completed", mended
         assert any(counts["created"] == 1 for counts in mended.result["changes"].values()), mended
+
+
+@pytest.mark.parametrize("driver", [name for name in good.DRIVERS if name != "nvdv2 by API"])
+def test_a_certificate_that_fails_is_a_task_error(
+    driver: str, synced: dict[str, Path], certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of a host that cannot prove who it is; readers notice nothing, and the next run goes on."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.copytree(synced[driver], tmp_path, dirs_exist_ok=True)
+    with World(tmp_path, driver) as world:
+        before, honest = world.served(), world.upstream
+        with UpstreamSimulator(tls=(certificates / "cert.pem", certificates / "key.pem")) as world.upstream:
+            world.restore(good.COUNT + 1)
+            result = world.run()
+            assert world.upstream.log == []
+        assert (result.status, result.result["error_class"]) == ("failed", "UnreachableError")
+        assert "not trusted" in result.result["error"]
+        assert result.result["place"].startswith("https://")
+        assert world.served() == before
+        world.upstream = honest
+        world.restore(good.COUNT + 1)
+        assert world.run().status == "completed"

@@ -26,7 +26,7 @@ PASSES: list[dict[str, Any]] = [
     {"live": 1000, "deleted": 200},
     {"live": 100, "deleted": 50},
     {"live": 50, "created": 10_000},
-    {"live": 100, "created": 900},
+    {"live": 100, "created": 400},
     {"live": 1000, "updated": 1000},
     {"live": 10_000, "updated": 9000},
     {"live": 10_000, "updated": 10_000, "remade": True},
@@ -40,7 +40,7 @@ PASSES: list[dict[str, Any]] = [
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"live": 1000, "deleted": 201}, "debian:12: 201 of 1000 records withdrawn (max_shrink 0.2)"),
     ({"live": 51, "deleted": 51}, "debian:12: 51 of 51 records withdrawn (max_shrink 0.2)"),
-    ({"live": 100, "created": 901}, "debian:12: grows from 100 to 1001 records (max_growth 10)"),
+    ({"live": 100, "created": 401}, "debian:12: grows from 100 to 501 records (max_growth 5)"),
     ({"live": 1100, "updated": 1001}, "debian:12: 1001 of 1100 records updated (max_updated 0.9)"),
     ({"live": 1000, "deleted": 900, "remade": True}, "debian:12: 900 of 1000 records withdrawn (max_shrink 0.2)"),
     ({"reported": 100, "quarantined": 21}, "21 of 121 records are refused (max_quarantined 0.01)"),

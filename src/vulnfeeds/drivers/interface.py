@@ -55,7 +55,7 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A run that needs more memory is ended and its task failed."""
     max_shrink: float = 0.2
     """Largest part of a group's records that one run may withdraw (guard); counts above 50 only."""
-    max_growth: float = 10.0
+    max_growth: float = 5.0
     """Largest factor by which one run may grow a group (guard); groups above 50 records only."""
     max_updated: float = 0.9
     """Largest part of a group's records that one run may update (guard); counts above 1000 only."""
