@@ -4,8 +4,8 @@
     python -m benchmarks.fuzz --minutes 2 --only tracker  # one of them
 
 With atheris installed it is guided by coverage; else documents are mutated by seed, which `--seed` repeats. What
-breaks a parser is kept in tests/hostile/corpus as PARSER-DIGEST.bin, and the tests try it from then on. Exit code 1
-when something was found.
+breaks a parser is kept in tests/hostile/corpus as PARSER-DIGEST.bin, what reaches code that nothing kept reaches in
+PARSER.zip there; campaigns begin from it, and the tests try all of it. Exit code 1 when something broke.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from tests.hostile.mutation import PIECES, mutate
 
@@ -26,22 +28,24 @@ try:
 except ImportError:
     atheris = None
 if atheris is None:
+    from tests.hostile import seeds
     from tests.hostile.targets import TARGETS, run
 else:
     # Only what is imported here is watched for coverage.
     with atheris.instrument_imports(include=["vulnfeeds"]):
+        from tests.hostile import seeds
         from tests.hostile.targets import TARGETS, run
 
-CORPUS = Path(__file__).resolve().parent.parent / "tests" / "hostile" / "corpus"
 LARGEST = 20_000
 """Bytes of an input that is worth keeping in the project."""
+WATCHED = 50
+"""Without coverage to guide it, one input in so many is looked at for what it reaches."""
 
 
 def keep(name: str, data: bytes) -> Path:
     """Keep an input that broke a parser, its smaller form if it can be made smaller."""
     data = smaller(name, data)
-    path = CORPUS / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}.bin"
-    CORPUS.mkdir(exist_ok=True)
+    path = seeds.CORPUS / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}.bin"
     if len(data) <= LARGEST:
         path.write_bytes(data)
     return path
@@ -73,16 +77,31 @@ def failure(name: str, data: bytes) -> str:
     return ""
 
 
-def by_seed(name: str, seconds: float, seed: int) -> tuple[int, dict[str, bytes]]:
-    """Mutate a document until the time is over; return how many were tried, and an input for each failure."""
-    found: dict[str, bytes] = {}
-    end, tried = time.monotonic() + seconds, 0
+@dataclass
+class Outcome:
+    """What a campaign against one parser came to."""
+
+    tried: int = 0
+    broke: dict[str, bytes] = field(default_factory=dict)
+    """An input for each failure."""
+    reached: list[bytes] = field(default_factory=list)
+    """Inputs that may reach something new."""
+
+
+def by_seed(name: str, seconds: float, seed: int) -> Outcome:
+    """Mutate the kept documents until the time is over."""
+    outcome = Outcome()
+    begin = seeds.kept(name)
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        data = mutate(TARGETS[name][1], seed + tried, b"")
-        tried += 1
-        if (why := failure(name, data)) and why not in found:
-            found[why] = data
-    return tried, found
+        chance = Random(f"{seed}:{outcome.tried}")
+        data = mutate(chance.choice(begin), chance.getrandbits(62), b"")
+        if (why := failure(name, data)) and why not in outcome.broke:
+            outcome.broke[why] = data
+        if outcome.tried % WATCHED == 0 and not why:
+            outcome.reached.append(data)
+        outcome.tried += 1
+    return outcome
 
 
 def guided(name: str, seconds: float, results: str) -> None:
@@ -99,19 +118,20 @@ def guided(name: str, seconds: float, results: str) -> None:
         if tried % 200 == 0:
             (Path(results) / "tried").write_text(str(tried))
 
-    seeds = Path(results) / "seeds"
-    seeds.mkdir()
-    (seeds / "good").write_bytes(TARGETS[name][1])
+    begin = Path(results) / "seeds"
+    begin.mkdir()
+    for number, data in enumerate(seeds.kept(name)):
+        (begin / str(number)).write_bytes(data)
     words = Path(results) / "words"
     short = [piece for piece in PIECES if len(piece) <= 32]
     words.write_text("\n".join('"' + "".join(f"\\x{byte:02x}" for byte in piece) + '"' for piece in short))
     arguments = [f"-max_total_time={int(seconds)}", "-timeout=20", "-rss_limit_mb=2048", "-verbosity=0"]
     arguments += ["-max_len=8192", f"-dict={words}", f"-artifact_prefix={results}/crash-"]
-    atheris.Setup([sys.argv[0], *arguments, str(seeds)], one)
+    atheris.Setup([sys.argv[0], *arguments, str(begin)], one)
     atheris.Fuzz()
 
 
-def by_coverage(name: str, seconds: float) -> tuple[int, dict[str, bytes]]:
+def by_coverage(name: str, seconds: float) -> Outcome:
     """Do as `by_seed`, guided by coverage, in a process of its own."""
     with tempfile.TemporaryDirectory() as results:
         context = multiprocessing.get_context("spawn")
@@ -119,12 +139,13 @@ def by_coverage(name: str, seconds: float) -> tuple[int, dict[str, bytes]]:
         process.start()
         process.join()
         paths = [*Path(results).glob("found-*"), *Path(results).glob("crash-*")]
-        found = {}
+        count = Path(results) / "tried"
+        outcome = Outcome(int(count.read_text()) if count.exists() else 0)
         for path in paths:
             data = path.read_bytes()
-            found[failure(name, data) or f"time or memory ({path.name[:20]})"] = data
-        count = Path(results) / "tried"
-        return int(count.read_text()) if count.exists() else 0, found
+            outcome.broke[failure(name, data) or f"time or memory ({path.name[:20]})"] = data
+        outcome.reached += [path.read_bytes() for path in sorted((Path(results) / "seeds").iterdir())]
+        return outcome
 
 
 def main() -> int:
@@ -140,9 +161,10 @@ def main() -> int:
     print(f"{len(names)} parsers, {seconds:.0f} s each, {'guided by coverage' if is_guided else 'by seed'}")
     broken = 0
     for name in names:
-        tried, found = by_coverage(name, seconds) if is_guided else by_seed(name, seconds, given.seed)
-        print(f"{name:12} {tried:9,d} inputs, {len(found)} failures", flush=True)
-        for why, data in found.items():
+        outcome = by_coverage(name, seconds) if is_guided else by_seed(name, seconds, given.seed)
+        new = seeds.keep(name, outcome.reached)
+        print(f"{name:12} {outcome.tried:9,d} inputs, {len(outcome.broke)} failures, {new} kept for what they reach")
+        for why, data in outcome.broke.items():
             broken += 1
             print(f"    {why}: {keep(name, data).name} ({len(data)} bytes when found)", flush=True)
     return 1 if broken else 0

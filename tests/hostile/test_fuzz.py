@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.hostile.mutation import mutate
+from tests.hostile.seeds import CORPUS, distilled, kept
 from tests.hostile.targets import TARGETS, run
-
-CORPUS = Path(__file__).parent / "corpus"
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -28,6 +27,19 @@ def test_the_good_document_is_taken(name: str) -> None:
 def test_what_once_broke_a_parser_does_not_again(path: Path) -> None:
     """Every case of the corpus, named PARSER-DIGEST.bin, ends well."""
     run(path.name.rpartition("-")[0], path.read_bytes())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_reaches_far_ends_well(name: str) -> None:
+    """Every document of the parser's corpus is taken, or refused in our own words."""
+    for data in kept(name):
+        run(name, data)
+
+
+def test_only_what_reaches_something_new_is_kept() -> None:
+    """Of documents that a parser treats alike the smallest is kept, and none that does what the good one does."""
+    _, good = TARGETS["since"]
+    assert distilled("since", [good, b"yesterday", b"yesterday and the day before"]) == [b"yesterday"]
 
 
 @pytest.mark.parametrize("name", TARGETS)
