@@ -1,12 +1,14 @@
-"""A year of cycles in minutes: do store, page folder, memory and cycle time stay bounded?
+"""A year of cycles in minutes: do store, data folder, memory and cycle time stay bounded?
 
 python -m benchmarks.endurance [--cycles 4380] [--seed 1] [--store sqlite|postgres]
 
-The clock is a fake one that moves two hours a cycle. Each cycle: upstream changes (one time in four not at all), the
-real cycle and run, pruning with the default retention, then a reader that asks for the changes and, four times a day,
-walks everything. Keys come back after they were withdrawn, so the number of records is bounded, and what grows is our
-own doing. Tasks are kept for 400 days, longer than the year: their bytes are shown apart and must be no more than
-their number explains. Ends with code 1 when a bound does not hold.
+The clock is a fake one that moves two hours a cycle. Each cycle: a scripted upstream changes (one time in four not at
+all), and once a day the generated documents of the real drivers (`benchmarks.documents`); then the real cycle and
+runs, pruning with the default retention, and readers that ask for the changes and, four times a day, walk what is
+scripted, once a day everything. Keys come back after they were withdrawn, so the number of records is bounded (but
+the NVD's, which grows by a half), and what grows is our own doing. Tasks are kept for 400 days, longer than the year:
+their bytes are shown apart and must be no more than their number explains. Ends with code 1 when a bound does not
+hold.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -33,6 +35,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.campaign import upstream
+from benchmarks.documents import DRIVERS, Documents
+from benchmarks.generator.plan import FIRST_DAY
 from vulnfeeds.api.tokens import decode
 from vulnfeeds.api.walks import Walks
 from vulnfeeds.config import RetentionSettings
@@ -49,8 +53,11 @@ YEAR: Final = 4380
 """Cycles."""
 POINTS: Final = 12
 WALK_EVERY: Final = 3
+DAY: Final = 12
+"""Cycles."""
 KEYS: Final = 400
-GROUPS: Final = ("alpine:3.18", "alpine:3.19", "alpine:3.20")
+GROUPS: Final = ("wolfi:1", "wolfi:2", "wolfi:3")
+"""Of the scripted upstream."""
 SIZES: Final = Sizes(most=100, target=80)
 BOUND: Final = 1.3
 """What the last quarter may take, as a multiple of the second; the first one fills the store up to its retention."""
@@ -72,6 +79,8 @@ class Point:
     """Rows of the tables that pruning looks after."""
     pages: int
     page_bytes: int
+    workspace: int
+    """Bytes of all drivers' workspaces."""
     memory: int
     seconds: float
 
@@ -80,7 +89,7 @@ class Clock:
     """The fake clock."""
 
     def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.now = FIRST_DAY + timedelta(hours=1)
 
     def __call__(self) -> datetime:
         """Return its time; every look takes a millisecond."""
@@ -92,10 +101,18 @@ class Clock:
         return self().timestamp()
 
 
-class Year:
-    """A store, a page folder and an upstream that live through the cycles."""
+@dataclass
+class Copy:
+    """What a client holds of a group."""
 
-    def __init__(self, home: Path, url: str, seed: int) -> None:
+    position: int = 0
+    bodies: dict[str, bytes] = field(default_factory=dict)
+
+
+class Year:
+    """A store, a page folder and upstreams that live through the cycles; those of real drivers with `documents`."""
+
+    def __init__(self, home: Path, url: str, seed: int, *, documents: bool = True) -> None:
         self._home = home
         self._url = url
         self._rng = Random(seed)
@@ -108,6 +125,10 @@ class Year:
         self._position = dict.fromkeys(GROUPS, 0)
         self.seconds: list[float] = []
         upstream.write_script(home / "upstream", "alpha", self.script)
+        self._documents = Documents(home / "upstream", seed)
+        self._drivers = [upstream.Alpha(), *(make() for make in DRIVERS.values() if documents)]
+        self._day = 0
+        self._copies: dict[tuple[str, str], Copy] = {}
 
     def cycle(self, number: int) -> None:
         """Live through two hours. Raises AssertionError when a reader misses something."""
@@ -115,18 +136,23 @@ class Year:
         if number % 4:
             upstream.change(self.script, self._rng, share=0.01, keys=KEYS)
             upstream.write_script(self._home / "upstream", "alpha", self.script)
-        ended = run_cycle(self.store, [upstream.Alpha()], self._run, workers=1)
-        assert ended.completed == ("alpha",), ended
+        day = 1 + (number - 1) // DAY
+        if day != self._day and len(self._drivers) > 1:
+            self._documents.write(day)
+            self._day = day
+        ended = run_cycle(self.store, self._drivers, self._run, workers=1)
+        assert len(ended.completed) == len(self._drivers), ended
         self._prune()
+        self._copy(whole=number % DAY == 0)
         for group in GROUPS:
             self._follow(group)
             if number % WALK_EVERY == 0:
-                self._walk(group)
+                self._walk(upstream.FEED, group, len(self._client[group]))
         self.seconds.append(time.perf_counter() - began)
         self._clock.now += CYCLE
 
     def _run(self, driver: Driver, task_id: int, forced: bool) -> RunOutcome:
-        with upstream.fetcher_of(self._home / "upstream") as fetcher:
+        with self._documents.fetcher(driver) as fetcher:
             ended = execute(
                 driver,
                 store=self.store,
@@ -165,9 +191,23 @@ class Year:
         live = {key: version for key, version in self._client[group].items() if version is not None}
         assert live == wanted, f"{group}: the client missed a change"
 
-    def _walk(self, group: str) -> None:
+    def _copy(self, *, whole: bool) -> None:
+        """Bring copies of the real groups up to date; when `whole`, walk each and compare it with the store."""
+        for row in self.store.groups():
+            if row.name in GROUPS:
+                continue
+            copy = self._copies.setdefault((row.feed, row.name), Copy())
+            for key, body, _ in self.store.changes(row.feed, row.name, copy.position, row.sequence):
+                copy.bodies[key] = body
+            copy.position = row.sequence
+            if whole:
+                stored = self.store.slice(row.feed, row.name, as_of=row.sequence, first_key="", before_key=None)
+                assert dict(stored) == copy.bodies, f"{row.name}: the copy missed a change"
+                self._walk(row.feed, row.name, len(copy.bodies))
+
+    def _walk(self, feed: str, group: str, wanted: int) -> None:
         """Ask for all pages, which makes those that are new."""
-        place = self._walks.current(upstream.FEED, group)
+        place = self._walks.current(feed, group)
         records = 0
         while True:
             records += place.manifest.pages[place.index].records
@@ -175,14 +215,17 @@ class Year:
             token = place.token_for(place.following())
             if not token:
                 break
-            found: Any = decode(upstream.FEED, group, token)
-            place = self._walks.find(upstream.FEED, group, found)
-        assert records == len(self._client[group]), f"{group}: {records} of {len(self._client[group])} records"
+            found: Any = decode(feed, group, token)
+            place = self._walks.find(feed, group, found)
+        assert records == wanted, f"{group}: {records} of {wanted} records"
 
     def look(self, cycles: int) -> Point:
         """Return what is there now."""
         gc.collect()
-        files = [file for file in (self._home / "pages").rglob("*") if file.is_file()]
+        pages, workspace = (
+            [file.stat().st_size for file in (self._home / name).rglob("*") if file.is_file()]
+            for name in ("pages", "workspace")
+        )
         rows, task_bytes = census(self._url)
         seconds, self.seconds = median(self.seconds), []
         return Point(
@@ -191,8 +234,9 @@ class Year:
             tasks=rows.pop("tasks"),
             task_bytes=task_bytes,
             rows=rows,
-            pages=len(files),
-            page_bytes=sum(file.stat().st_size for file in files),
+            pages=len(pages),
+            page_bytes=sum(pages),
+            workspace=sum(workspace),
             memory=psutil.Process().memory_info().rss,
             seconds=seconds,
         )
@@ -232,6 +276,7 @@ def broken_bounds(points: list[Point]) -> list[str]:
         **{f"rows of {table}": partial(_rows, table) for table in TABLES},
         "page files": lambda point: point.pages,
         "page folder": lambda point: point.page_bytes,
+        "workspaces": lambda point: point.workspace,
         "memory": lambda point: point.memory,
         "seconds a cycle": lambda point: point.seconds,
     }
@@ -289,7 +334,18 @@ def store_url(kind: str, folder: Path) -> Iterator[str]:
 def show(points: list[Point]) -> None:
     """Print the curve."""
     table = Table(title="A year of cycles")
-    names = ("cycles", "store MB", "tasks", "of it MB", *TABLES, "page files", "files MB", "memory MB", "ms a cycle")
+    names = (
+        "cycles",
+        "store MB",
+        "tasks",
+        "of it MB",
+        *TABLES,
+        "page files",
+        "files MB",
+        "work MB",
+        "memory MB",
+        "ms a cycle",
+    )
     for name in names:
         table.add_column(name, justify="right")
     for point in points:
@@ -301,10 +357,11 @@ def show(points: list[Point]) -> None:
             *(f"{point.rows[table]:,}" for table in TABLES),
             f"{point.pages:,}",
             f"{point.page_bytes / _MB:.2f}",
+            f"{point.workspace / _MB:.2f}",
             f"{point.memory / _MB:.0f}",
             f"{point.seconds * 1e3:.0f}",
         )
-    Console(width=120).print(table)
+    Console(width=150).print(table)
 
 
 def main() -> None:

@@ -101,11 +101,7 @@ class Walk:
             raise LawBrokenError(f"walk of {self.group}: went through generations {sorted(self.generations)}")
         if self.undisturbed and self.got not in seen:
             raise LawBrokenError(f"walk of {self.group} on one page: {told(self.got, seen[-1])}")
-        if missing := states[self.first].keys() - self.got.keys():
-            raise LawBrokenError(f"walk of {self.group}: {len(missing)} records missed, {sorted(missing)[:3]}")
-        for key, version in self.got.items():
-            if all(state.get(key, "") != version for state in seen):
-                raise LawBrokenError(f"walk of {self.group}: {key} was never {version}")
+        _comes_from(f"walk of {self.group}", self.got, seen)
 
 
 class DeltaClient:
@@ -123,12 +119,14 @@ class DeltaClient:
         self._clock = clock
         self._token = ""
         self._began = ""
+        self._whole = True
         self._got: State = {}
 
     def begin(self, generation: int) -> None:
         """Begin a sync."""
         self.first, self.under_way, self.undisturbed = generation, True, True
         self._began = self._clock().replace(tzinfo=None).isoformat()
+        self._whole = not self.since
         self._token, self._got = "", {}
 
     def go_on(self, address: str) -> bool:
@@ -153,10 +151,24 @@ class DeltaClient:
         self.under_way = False
 
     def judge(self, states: dict[int, State]) -> None:
-        """Raise LawBrokenError unless the client now equals a generation since the sync began."""
-        since = [state for generation, state in states.items() if generation >= self.first]
-        if self.state not in since:
+        """Raise LawBrokenError unless the client now equals a generation since the sync began.
+
+        A first sync is a walk, which may outlive its generation: then the next sync makes the client equal.
+        """
+        since = [state for generation, state in sorted(states.items()) if generation >= self.first]
+        if self._whole and not self.undisturbed:
+            _comes_from(f"first sync of {self.group}", self.state, since)
+        elif self.state not in since:
             raise LawBrokenError(f"delta client of {self.group}: {told(self.state, since[0])}")
+
+
+def _comes_from(what: str, got: State, states: list[State]) -> None:
+    """Raise LawBrokenError unless all records come from the states, and none of the first is missing."""
+    if missing := states[0].keys() - got.keys():
+        raise LawBrokenError(f"{what}: {len(missing)} records missed, {sorted(missing)[:3]}")
+    for key, version in got.items():
+        if all(state.get(key, "") != version for state in states):
+            raise LawBrokenError(f"{what}: {key} was never {version}")
 
 
 def told(got: State, wanted: State) -> str:

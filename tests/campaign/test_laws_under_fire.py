@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -76,8 +77,26 @@ def test_the_judges_see_what_is_wrong() -> None:
     mixed.got.update({"a": "1", "b": "2"})
     mixed.undisturbed = False
     mixed.judge(states)
-    client = DeltaClient("group", 10, lambda: pytest.fail("no time is needed"))
-    client.first, client.state = 2, {"a": "2", "b": "1"}
+
+
+def test_the_judge_of_deltas_sees_what_is_wrong() -> None:
+    """A client that was in sync must be so again; a first sync that outlived its generation may mix, not miss."""
+    states: dict[int, upstream.State] = {1: {"a": "1", "b": "1"}, 2: {"a": "2", "b": "2"}}
+    client = DeltaClient("group", 10, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    client.begin(1)
+    client.state = {"a": "1", "b": "2"}
+    with pytest.raises(LawBrokenError):
+        client.judge(states)
+    client.undisturbed = False
+    client.judge(states)
+    for wrong in ({"a": "1"}, {"a": "3", "b": "2"}):
+        client.state = dict(wrong)
+        with pytest.raises(LawBrokenError):
+            client.judge(states)
+    client.since = "2026-01-01"
+    client.begin(2)
+    client.undisturbed = False
+    client.state = {"a": "2", "b": "1"}
     with pytest.raises(LawBrokenError):
         client.judge(states)
 
@@ -103,7 +122,7 @@ def test_a_bound_that_does_not_hold_is_told() -> None:
 
     def point(cycles: int, memory: int) -> endurance.Point:
         rows = dict.fromkeys(endurance.TABLES, 10)
-        return endurance.Point(cycles, 100, 1, 50, rows, 5, 500, memory, 0.1)
+        return endurance.Point(cycles, 100, 1, 50, rows, 5, 500, 900, memory, 0.1)
 
     points = [point(number, 100 + 10 * number) for number in range(12)]
     assert [line.partition(":")[0] for line in endurance.broken_bounds(points)] == ["memory"]
@@ -112,7 +131,7 @@ def test_a_bound_that_does_not_hold_is_told() -> None:
 def test_pruned_space_is_used_again_and_vacuum_gives_it_back(tmp_path: Path) -> None:
     """As the documentation says: the file does not shrink by itself, does not grow either, and VACUUM shrinks it."""
     file = tmp_path / "store.sqlite"
-    year = endurance.Year(tmp_path, f"sqlite:///{file}", 1)
+    year = endurance.Year(tmp_path, f"sqlite:///{file}", 1, documents=False)
     rng = Random(1)
 
     def replace_all() -> None:
