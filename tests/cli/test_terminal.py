@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from vulnfeeds.cli import logs
-from vulnfeeds.cli.listening import AddressError, address_of, bind
+from vulnfeeds.cli.addresses import AddressError, address_of, bind
 from vulnfeeds.cli.progress import LiveWatcher, Watcher
 from vulnfeeds.cli.terminal import Terminal, shown
 from vulnfeeds.sync.cycle import CycleResult

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from cyclopts import App, CycloptsError, Parameter
 
 from vulnfeeds import __version__
-from vulnfeeds.cli import listening, operating, reading, service, syncing
+from vulnfeeds.cli import addresses, operating, reading, service, syncing
 from vulnfeeds.cli import reference as texts
 from vulnfeeds.cli.terminal import Terminal
 from vulnfeeds.drivers.registry import load_drivers
@@ -52,7 +52,7 @@ class Exit(IntEnum):
 _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (SettingsError, Exit.SETTINGS),
     (StoreError, Exit.STORE),
-    (listening.AddressError, Exit.ADDRESS),
+    (addresses.AddressError, Exit.ADDRESS),
     (syncing.SyncFailedError, Exit.SYNC),
     (UpstreamError, Exit.SYNC),
     (ParseError, Exit.SYNC),

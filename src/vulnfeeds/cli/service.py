@@ -12,10 +12,9 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from vulnfeeds.api.app import create_app
 from vulnfeeds.cli import logs
+from vulnfeeds.cli.addresses import address_of, bind
 from vulnfeeds.cli.compose import of_sample, open_writer, prepare_home, read_settings
-from vulnfeeds.cli.listening import Server, address_of, bind
 from vulnfeeds.cli.options import Listening
 from vulnfeeds.cli.running import Cycles
 from vulnfeeds.cli.syncing import stop_on_signals, watcher_for
@@ -79,6 +78,10 @@ def _serve(
     *,
     syncing: bool,
 ) -> None:
+    # Imported here so that the commands which serve nothing start without it.
+    from vulnfeeds.api.app import create_app
+    from vulnfeeds.cli.listening import Server
+
     failed = threading.Event()
     pages = PageFolder(settings.home / "pages", store, max_bytes=settings.pages_max_mb * _MB or None)
     app = create_app(
