@@ -22,8 +22,6 @@ API = "services.nvd.nist.gov/rest/json/cves/2.0"
 FEEDS = "nvd.nist.gov/feeds/json/cve/2.0"
 DAY1, DAY2 = 9253, 9405
 
-pytestmark = pytest.mark.xdist_group("nvd-replay")
-
 
 def without_status(one: Feed) -> dict[str, Any]:
     """Return the records without the NVD's word for the state of its analysis."""
