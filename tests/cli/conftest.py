@@ -102,12 +102,12 @@ class Service:
 
 
 def wait_for(condition: Callable[[], Any], what: str, service: Service, seconds: float = START_SECONDS) -> Any:
-    """Return the first true value of a condition, asked ten times a second; fail with the log when it never comes."""
+    """Return the first true value of a condition, asked 50 times a second; fail with the log when it never comes."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(f"waited {seconds} s for {what}\n{service.text()}")
 
 

@@ -15,6 +15,7 @@ from tests.fidelity.world import World
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.no_cover  # Measuring coverage takes a third of it, and the drivers' own tests have been there.
 @pytest.mark.parametrize("suite", running.SUITES)
 def test_every_difference_is_known_and_documented(suite: str, shared: Path, replay: Replay, tmp_path: Path) -> None:
     """No difference without a class, no class without a difference, and the driver's document says the same."""

@@ -92,7 +92,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         world.put({good.CATALOG: json.dumps(document).encode()})
         assert world.run().status == "completed"
     store = f"sqlite:///{home / 'store.sqlite'}"
-    with Service(home, store, "http://127.0.0.1:1", CLIENT_PATIENCE_SECONDS=PATIENCE) as service:
+    with Service(home, store, "http://127.0.0.1:1", covered=True, CLIENT_PATIENCE_SECONDS=PATIENCE) as service:
         made = Running(service, service.serve().pid)
         made.serves()
         yield made
