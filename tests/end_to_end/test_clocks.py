@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Replay
 from tests.end_to_end.service import Service
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 FEED = "vulnerabilities"
 GROUPS = ("alpine:3.18", "alpine:3.19")
 

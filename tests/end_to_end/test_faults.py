@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Replay
 from tests.end_to_end.service import ALL_FEEDS, SYNC_FAILED, Service
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 
 UPSTREAMS = {
     "alpine": ["secdb.alpinelinux.org/"],

@@ -15,7 +15,7 @@ import yaml
 
 from tests.end_to_end.service import Service
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 FEED, GROUP = "vulnerabilities", "alpine:3.7"
 DUMPED_AT = "2020-01-25T00:00:00.000"
 

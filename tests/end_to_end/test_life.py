@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import Replay
 from tests.end_to_end.service import ALL_FEEDS, Service
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.no_cover]
 
 
 def check_client(service: Service, *, flush: bool = False) -> int:

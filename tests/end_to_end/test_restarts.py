@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Replay
 from tests.end_to_end.service import Service, wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 FEED = "vulnerabilities"
 
 

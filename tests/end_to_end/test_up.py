@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Replay
 from tests.end_to_end.service import ALL_FEEDS, Service, wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.no_cover]
 
 
 def cycle_over(service: Service) -> None:
