@@ -320,6 +320,8 @@ def _particular() -> Iterator[Case]:
     yield Case("kev", "an id twice", putting(good.CATALOG, same), Failed("ParseError", "[1]", "listed twice"))
     odd = json.dumps(good.catalog(["\ud800", "\ud800"])).encode()
     yield Case("kev", "half a pair twice", putting(good.CATALOG, odd), Failed("ParseError", "[1]", "listed twice"))
+    key = json.dumps(good.catalog([good.cve(1)])).encode().replace(b'"notes"', b'"\\ud800": 1, "notes"')
+    yield Case("kev", "half a pair as a key", putting(good.CATALOG, key), Failed("ParseError", "[0]", "surrogate"))
     brackets = b'{"count": 1, "vulnerabilities": [' + b"[]," * 6_000_000 + b"[]]}"
     large = Failed("LimitError", good.CATALOG, "are allowed")
     yield Case("kev", "18 MB of empty lists", putting(good.CATALOG, brackets), large)
@@ -348,6 +350,9 @@ def _particular() -> Iterator[Case]:
     yield Case("alpine", "an alias bomb", putting(good.OLD, b"\n".join(bomb_lines)), aliases)
     nested = Failed("ParseError", "main.yaml", "nested|not YAML")
     yield Case("alpine", "YAML nested 100,000 deep", putting(good.OLD, b"packages: " + DEEP), nested)
+    half = json.dumps(good.secdb([good.cve(1)])).encode().replace(b'"name"', b'"\\ud800": 1, "name"')
+    refused = Failed("ParseError", "main.json", "surrogate")
+    yield Case("alpine", "half a pair as a key", putting(good.MAIN, half), refused)
     tagged = putting(good.OLD, b"packages: !!python/object/apply:os.system [id]")
     yield Case("alpine", "a YAML tag that calls", tagged, Failed("ParseError", "main.yaml"))
     rejections = putting(good.REJECTED, b"- a\n- b\n")

@@ -44,8 +44,11 @@ class KnownExploited(msgspec.Struct, frozen=True, rename=_NAMES):
 
 
 def view(body: dict[str, Any]) -> KnownExploited:
-    """Return the typed view of a record's body; RecordError when a required key is missing or of another type."""
+    """Return the typed view of a record's body.
+
+    Raises RecordError when a required key is missing or of another type, or when a key is half a surrogate pair.
+    """
     try:
         return msgspec.convert(body, KnownExploited)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise RecordError(str(error)) from error

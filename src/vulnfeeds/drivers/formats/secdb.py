@@ -158,5 +158,6 @@ def _line(place: str, event: Any) -> str:
 def _convert(value: Any, kind: type[_T], place: str) -> _T:
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        # The second: a key that is half a surrogate pair.
         raise ParseError(place, str(error)) from error
