@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -195,6 +195,15 @@ class Outline(msgspec.Struct):
     """An item of which only the configurations matter."""
 
     cve: CVEOutline
+
+
+def matches(configurations: Iterable[Configuration]) -> Iterator[tuple[str, CPEMatch, bool]]:
+    """Yield (CPE 2.3 string, match, vulnerable) of every match: flagged vulnerable, and not under a negation."""
+    for configuration in configurations:
+        for node in configuration.nodes:
+            negated = node.negate or configuration.negate
+            for match in node.cpe_match:
+                yield match.criteria, match, match.vulnerable and not negated
 
 
 envelopes: Final = msgspec.json.Decoder(Envelope)

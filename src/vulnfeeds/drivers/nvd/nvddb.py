@@ -27,6 +27,10 @@ _ID: Final = re.compile(r"CVE-(\d{4})-\d+")
 _bodies = msgspec.json.Decoder(nvd.NVDRecord)
 
 
+_Expanded = dict[tuple[str, str], list[tuple[str, str]]]
+"""(version, name) of a record's vulnerable names, by what stands before and after the version."""
+
+
 class Span(msgspec.Struct, frozen=True):
     """Positions of group nvdv2:cves that a run reads: after one, up to and including the other."""
 
@@ -126,14 +130,14 @@ def _uris(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 def _configurations(record: nvd.NVDRecord) -> tuple[nvddb.Configuration, ...]:
-    expanded: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    expanded: _Expanded = {}
     for name in record.vulnerable_cpes:
-        if (parts := cpe.split(name)) is not None:
-            expanded.setdefault(_but_version(parts), []).append((parts[cpe.VERSION], name))
+        if (parsed := cpe.parse(name)) is not None:
+            expanded.setdefault((parsed.before, parsed.after), []).append((parsed.version, name))
     return tuple(nvddb.Configuration(_test(node, expanded)) for node in record.configurations.nodes)
 
 
-def _test(node: nvd.Node, expanded: dict[tuple[str, ...], list[tuple[str, str]]]) -> nvddb.LogicalTest:
+def _test(node: nvd.Node, expanded: _Expanded) -> nvddb.LogicalTest:
     names = [name for match in node.cpe_match for name in _names(match, expanded)]
     return nvddb.LogicalTest(
         operator=node.operator,
@@ -143,14 +147,10 @@ def _test(node: nvd.Node, expanded: dict[tuple[str, ...], list[tuple[str, str]]]
     )
 
 
-def _names(match: nvd.CPEMatch, expanded: dict[tuple[str, ...], list[tuple[str, str]]]) -> list[str]:
+def _names(match: nvd.CPEMatch, expanded: _Expanded) -> list[str]:
     """Return a vulnerable range as the names that the record has for it: the XML form knew no ranges."""
-    bounds = Bounds.of(match)
-    parts = cpe.split(match.cpe)
-    if bounds is None or parts is None or not match.vulnerable:
+    name = cpe.parse(match.cpe)
+    bounds = Bounds.of(name, match)
+    if bounds is None or name is None or not match.vulnerable:
         return [match.cpe]
-    return [name for version, name in expanded.get(_but_version(parts), []) if bounds.covers(version)]
-
-
-def _but_version(parts: list[str]) -> tuple[str, ...]:
-    return (*parts[: cpe.VERSION], *parts[cpe.VERSION + 1 :])
+    return [full for version, full in expanded.get((name.before, name.after), []) if bounds.covers(version)]
