@@ -61,7 +61,7 @@ def _of_numbers(numbers: tuple[int, ...]) -> Any:
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:
-    """Return the numbers of a version that holds nothing else, with no zero at the end but the first number."""
+    """Return the numbers of a version that holds nothing else, without zeros at the end; None for other texts."""
     if not _DOTTED.fullmatch(text):
         return None
     found = [int(number) for number in text.split(".")]
