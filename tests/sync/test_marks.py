@@ -12,7 +12,9 @@ digests = st.binary(min_size=16, max_size=16) | st.binary(min_size=16, max_size=
 
 
 @given(st.dictionaries(keys, digests), st.lists(keys), st.lists(keys))
-def test_it_says_what_a_dictionary_and_a_set_say(held: dict[str, bytes], reported: list[str], asked: list[str]) -> None:
+def test_it_says_what_a_dictionary_and_a_set_say(
+    held: dict[str, bytes], reported: list[str], asked: list[str]
+) -> None:
     """Digests of live records, what was reported and what twice, and the counts of both."""
     marks = Marks()
     for key, digest in held.items():

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from vulnfeeds.api.connections import protocol
 from vulnfeeds.cli.patience import PatientServer
-from vulnfeeds.errors import VulnfeedsError
+from vulnfeeds.errors import AddressError
 
 _REASONS: Final = {
     errno.EADDRINUSE: "another process listens there",
@@ -23,10 +23,6 @@ _REASONS: Final = {
 _BACKLOG: Final = 2048
 _GRACE_SECONDS: Final = 5
 """Time that requests under way get to finish when the service ends."""
-
-
-class AddressError(VulnfeedsError):
-    """The service cannot listen on its address."""
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -62,7 +62,7 @@ def serve(*, listening: Listening = _LISTENING) -> None:
 def _run(settings: Settings, registry: Registry, *, syncing: bool) -> None:
     """Bind, open the store, serve, sync beside it; return when a signal came and all has ended orderly."""
     terminal = Terminal()
-    logs.set_up(settings.log_level, console=terminal.errors)
+    logs.set_up(settings.log_level, handler=terminal.log_handler())
     prepare_home(settings)
     stop = stop_on_signals()
     with bind(settings.host, settings.port) as listening, open_writer(settings) as store:

@@ -10,8 +10,6 @@ import re
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from univers.versions import InvalidVersion, MavenVersion
-
 from vulnfeeds.drivers.nvd import cpe
 
 _MAX_LENGTH = 256
@@ -37,7 +35,7 @@ class _Worded:
 
     def __init__(self, text: str) -> None:
         # What the library wraps compares twice as fast as the wrapper.
-        self._value = MavenVersion(text).value
+        self._value = _read(text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Worded | tuple) and bool(self._value == _value(other))
@@ -57,7 +55,15 @@ def _value(place: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _of_numbers(numbers: tuple[int, ...]) -> Any:
-    return MavenVersion(".".join(map(str, numbers))).value
+    return _read(".".join(map(str, numbers)))
+
+
+def _read(text: str) -> Any:
+    """Return what the library makes of a version; raises ValueError and whatever else it raises."""
+    # Takes a tenth of a second to import, and a run without news compares no versions.
+    from univers.versions import MavenVersion
+
+    return MavenVersion(text).value
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:
@@ -81,5 +87,5 @@ def place(version: str) -> Place | None:
         text = cpe.plain(version)
         numbers = _numbers(text)
         return _Worded(text) if numbers is None else numbers
-    except (InvalidVersion, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return None
