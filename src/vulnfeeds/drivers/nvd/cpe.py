@@ -18,6 +18,8 @@ _URI_TOKEN: Final = re.compile(r"\\(.)|(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[a-zA-Z0-9_.-]*")
 _URI_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _ANY: Final = "*:*:*:*:*:*"
+# Most names are a part, vendor, product and version without a character that needs care, and nothing else.
+_SIMPLE: Final = re.compile(r"cpe:2\.3:([^\W_](?::[\w.-]+){3}):\*:\*:\*:\*:\*:\*:\*", re.ASCII)
 
 
 class Name(NamedTuple):
@@ -84,6 +86,8 @@ def uri(cpe: str) -> str | None:
 
     The extended attributes are packed into the edition (`~edition~sw_edition~target_sw~target_hw~other`).
     """
+    if simple := _SIMPLE.fullmatch(cpe):
+        return f"cpe:/{simple[1]}"
     parts = split(cpe)
     if parts is None:
         return None
