@@ -82,7 +82,7 @@ class RecordVersion(msgspec.Struct, frozen=True):
     """Canonical JSON."""
 
 
-class StagedRecord(msgspec.Struct, frozen=True):
+class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A difference that a run found and wants published."""
 
     feed: str
