@@ -137,7 +137,7 @@ class Beside:
         }
 
     def peer(self, driver: str) -> Run:
-        """Run vunnel's provider in a new workspace."""
+        """Run vunnel in a new workspace."""
         with self._place() as place:
             # Its settings file is YAML, of which JSON is a part.
             settings = {"root": str(place / "data"), "providers": {"nvd": {"overrides_enabled": False}}}
