@@ -139,7 +139,8 @@ def publish_on(url: str, records: int) -> None:
 def publish(store: Store, numbers: Any, version: int) -> None:
     """Publish one version of some records."""
     task = store.open_task("DriverExecutionTask", driver="bench", feed=FEED)
-    generation = store.digests(FEED, GROUP)[0]
+    head = store.group(FEED, GROUP)
+    generation = head.generation if head else 0
     keys = [f"CVE-{2000 + number % 25}-{number:06}" for number in numbers]
     bodies = [canonical.encode(record(key, version)) for key in keys]
     packed = store.pack("bench", bodies)

@@ -28,7 +28,7 @@ class Cost:
     cpu_seconds: float
     """User and system time of the command and of all children that it waited for."""
     peak_mb: float
-    """Largest sum of the resident memory of the process tree, sampled; pages that processes share count for each."""
+    """Largest sum of the memory of the process tree, sampled; a shared page counts once (PSS)."""
 
 
 def measure(command: Sequence[str], environment: dict[str, str], log: Path) -> Cost:
@@ -38,7 +38,7 @@ def measure(command: Sequence[str], environment: dict[str, str], log: Path) -> C
         process = psutil.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     peak = 0
     while True:
-        peak = max(peak, _resident(process))
+        peak = max(peak, _memory(process))
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
@@ -50,12 +50,14 @@ def measure(command: Sequence[str], environment: dict[str, str], log: Path) -> C
     return Cost(time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak / 1e6)
 
 
-def _resident(process: psutil.Process) -> int:
+def _memory(process: psutil.Process) -> int:
     total = 0
     with contextlib.suppress(psutil.Error):
         for member in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                total += member.memory_info().rss
+            # A member may be gone, or its memory be given back already.
+            with contextlib.suppress(OSError, StopIteration):
+                lines = Path(f"/proc/{member.pid}/smaps_rollup").read_text().splitlines()
+                total += 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
 
 

@@ -11,6 +11,7 @@ from benchmarks.campaign.upstream import FEED, States
 from benchmarks.campaign.world import World, read_generation
 from vulnfeeds.publish.pages import PageFolder
 from vulnfeeds.store.interface import GroupRow, Store, TaskFilter
+from vulnfeeds.testing.storing.scene import digests_of
 
 _HOME = {"workspace", "staging", "pages"}
 
@@ -58,7 +59,7 @@ def _driver(
 def _is_consistent(store: Store, row: GroupRow, state: upstream.State) -> None:
     """Compare the pages of a group with its head, its log of changes and its digests."""
     log = dict(upstream.state_of(body) for _, body, _ in store.changes(FEED, row.name, 0, row.sequence))
-    digests = store.digests(FEED, row.name)[1]
+    digests = digests_of(store, FEED, row.name)[1]
     withdrawn = sum(version is None for version in state.values())
     if log != state or digests.keys() != state.keys() or (row.records, row.withdrawn) != (len(state), withdrawn):
         raise LawBrokenError(f"{row.name}: pages, changes, digests and head disagree")

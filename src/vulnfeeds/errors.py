@@ -20,6 +20,8 @@
     │   ├── StoreUnavailableError
     │   ├── ConflictError        someone else published, or the task is closed
     │   └── DriverBusyError      another run of the same driver is under way
+    ├── AddressError             the service cannot listen on its address
+    ├── SyncFailedError          a driver of a cycle that somebody asked for failed
     └── RequestError             a request that cannot be answered
         ├── BadRequestError      400
         ├── NotFoundError        404
@@ -123,6 +125,14 @@ class ConflictError(StoreError):
 
 class DriverBusyError(StoreError):
     """Another run of the same driver is under way."""
+
+
+class AddressError(VulnfeedsError):
+    """The service cannot listen on its address."""
+
+
+class SyncFailedError(VulnfeedsError):
+    """A driver of a cycle that somebody asked for failed, or could not run."""
 
 
 class RequestError(VulnfeedsError):

@@ -10,6 +10,7 @@ from typing import Any
 from vulnfeeds.records import canonical
 from vulnfeeds.store import Store
 from vulnfeeds.store.interface import Publication, StagedRecord
+from vulnfeeds.testing.storing.scene import digests_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -56,7 +57,7 @@ def publish(
 ) -> int:
     """Publish those of the records that differ from what the store holds; return the task's id."""
     task = store.open_task("DriverExecutionTask", driver=driver, feed=feed)
-    generation, known = store.digests(feed, group)
+    generation, known = digests_of(store, feed, group)
     changed: list[tuple[str, bytes, str]] = []
     for gone, some in ((False, records), (True, withdrawn or {})):
         for key, body in some.items():

@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 from vulnfeeds.cli import logs
-from vulnfeeds.cli.addresses import AddressError, address_of, bind
+from vulnfeeds.cli.listening import address_of, bind
 from vulnfeeds.cli.progress import LiveWatcher, Watcher
 from vulnfeeds.cli.terminal import Terminal, shown
+from vulnfeeds.errors import AddressError
 from vulnfeeds.sync.cycle import CycleResult
 from vulnfeeds.sync.worker import RunOutcome
 
@@ -119,14 +120,22 @@ def test_live_watcher_draws_runs(caplog: pytest.LogCaptureFixture) -> None:
     assert "run completed" in [record.message for record in caplog.records]
 
 
+class Screen(io.StringIO):
+    """A stream that a person looks at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
 def test_logs_go_above_what_is_drawn() -> None:
     """On a terminal lines go through the console that draws; elsewhere to the stream; libraries only warn."""
     before = logging.getLogger().handlers, logging.getLogger().level
-    screen, stream = io.StringIO(), io.StringIO()
+    screen, stream = Screen(), io.StringIO()
     try:
-        logs.set_up("info", console=Console(file=screen, force_terminal=True, width=200))
+        logs.set_up("info", handler=Terminal(errors=screen).log_handler())
         logging.getLogger("vulnfeeds.x").info("on screen")
-        logs.set_up("warning", console=Console(file=io.StringIO()), stream=stream)
+        logs.set_up("warning", handler=Terminal(errors=io.StringIO()).log_handler(), stream=stream)
         logging.getLogger("vulnfeeds.x").info("not important")
         logging.getLogger("vulnfeeds.x").warning("in the stream")
         logging.getLogger("httpx2").info("GET")

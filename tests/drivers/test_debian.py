@@ -262,7 +262,7 @@ def test_the_tracker_is_never_whole_in_memory(tmp_path: Path) -> None:
     document.read(path, on_sample(DebianDriver, tmp_path).context(fetcher=None))  # type: ignore[arg-type]
     assert path.stat().st_size > 4_000_000
     assert sum(len(packed) for kept in document._packed.values() for packed in kept) < 80_000
-    assert sum(len(issue.states) for issue in document.issues("sid")) == 2000
+    assert sum(len(issue.states["sid"]) for issue in document.issues()) == 2000
 
 
 def test_both_documents_are_needed(tmp_path: Path) -> None:

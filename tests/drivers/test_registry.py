@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
 from typing import ClassVar
 
@@ -9,7 +11,7 @@ import pytest
 
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, Unchanged
 from vulnfeeds.drivers.kev import KEVDriver
-from vulnfeeds.drivers.registry import DRIVERS, ENTRY_POINTS, load_drivers
+from vulnfeeds.drivers.registry import ENTRY_POINTS, OURS, load_driver, load_drivers
 from vulnfeeds.errors import SettingsError
 
 
@@ -45,18 +47,31 @@ def point(value: str, name: str = "extra") -> EntryPoint:
 def test_names_are_unique_and_dependencies_exist() -> None:
     """Every driver of ours has a name of its own, and depends on drivers of ours that come without a cycle."""
     drivers = load_drivers([])
-    assert len(drivers) == len(DRIVERS)
-    assert list(drivers) == [driver.name for driver in DRIVERS]
-    for driver in DRIVERS:
+    assert list(drivers) == list(OURS) == [driver.name for driver in drivers.values()]
+    for driver in drivers.values():
         for name in driver.depends_on:
             assert driver.name not in drivers[name].depends_on
 
 
 def test_each_driver_has_its_document() -> None:
     """Each feed is served by somebody, and a driver describes itself in its first line."""
-    for driver in DRIVERS:
+    for driver in load_drivers([]).values():
         assert driver.__doc__
         assert driver.__doc__.strip()
+
+
+def test_one_driver_brings_no_other_along() -> None:
+    """The process of a run starts often: what it does not need it does not import."""
+    code = (
+        "import sys; from vulnfeeds.drivers.registry import load_driver; print(load_driver('kev').name, *sys.modules)"
+    )
+    name, *modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert name == "kev"
+    assert not {value.partition(":")[0] for key, value in OURS.items() if key != name} & set(modules)
+    with pytest.raises(SettingsError, match="no driver 'nobody'; there are alpine, "):
+        load_driver("nobody")
 
 
 def test_other_packages_add_drivers() -> None:

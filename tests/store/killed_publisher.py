@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import Publication, StagedRecord
-from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, Clock, Scene
+from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, Clock, Scene, digests_of
 
 
 def main(url: str, after: int) -> None:
@@ -22,7 +22,7 @@ def main(url: str, after: int) -> None:
         print("half way", flush=True)
         signal.pause()
 
-    generation = scene.store.digests(FEED, GROUP)[0]
+    generation = digests_of(scene.store, FEED, GROUP)[0]
     scene.store.publish(
         Publication(task_id=task, driver=DRIVER, staged=stopping(), expected={(FEED, GROUP): generation})
     )

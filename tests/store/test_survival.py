@@ -12,7 +12,7 @@ import pytest
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 from vulnfeeds.testing.store_suite import Factory, Scene
-from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, body
+from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, body, digests_of
 
 PUBLISHER = Path(__file__).with_name("killed_publisher.py")
 
@@ -32,7 +32,7 @@ def test_a_killed_publish_leaves_the_store_as_before(store_url: str, factory: Fa
     assert (
         scene.store.groups(),
         scene.manifest(),
-        scene.store.digests(FEED, GROUP),
+        digests_of(scene.store, FEED, GROUP),
         scene.store.revision(),
     ) == before
     (orphan,) = scene.store.tasks(TaskFilter(status="running"))
@@ -59,4 +59,4 @@ def test_several_processes_may_open_a_new_store_at_once(store_url: str) -> None:
 def everything(scene: Scene) -> tuple[object, ...]:
     """Return what readers and runs can see of the store."""
     store = scene.store
-    return store.groups(), scene.manifest(), store.digests(FEED, GROUP), store.revision()
+    return store.groups(), scene.manifest(), digests_of(store, FEED, GROUP), store.revision()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated, Final
@@ -9,17 +10,16 @@ from typing import Annotated, Final
 from cyclopts import App, CycloptsError, Parameter
 
 from vulnfeeds import __version__
-from vulnfeeds.cli import addresses, operating, reading, service, syncing
-from vulnfeeds.cli import reference as texts
 from vulnfeeds.cli.terminal import Terminal
-from vulnfeeds.drivers.registry import load_drivers
 from vulnfeeds.errors import (
+    AddressError,
     NotFoundError,
     ParseError,
     RequestError,
     RunError,
     SettingsError,
     StoreError,
+    SyncFailedError,
     UpstreamError,
     VulnfeedsError,
 )
@@ -52,8 +52,8 @@ class Exit(IntEnum):
 _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (SettingsError, Exit.SETTINGS),
     (StoreError, Exit.STORE),
-    (addresses.AddressError, Exit.ADDRESS),
-    (syncing.SyncFailedError, Exit.SYNC),
+    (AddressError, Exit.ADDRESS),
+    (SyncFailedError, Exit.SYNC),
     (UpstreamError, Exit.SYNC),
     (ParseError, Exit.SYNC),
     (RunError, Exit.SYNC),
@@ -62,8 +62,22 @@ _CODES: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
 )
 
 
-def build() -> App:
-    """Return the commands, in the order of the help."""
+_COMMANDS: Final = {
+    "up": "service:up",
+    "serve": "service:serve",
+    "sync": "syncing:sync",
+    "feeds": "reading:feeds",
+    "groups": "reading:groups",
+    "records": "reading:records",
+    "tasks": "reading:tasks",
+    "drivers": "reading:drivers",
+    "hosts": "reading:hosts",
+}
+"""Where each command is, in the order of the help. One that is asked for is imported alone: few need a server."""
+
+
+def build(only: str | None = None) -> App:
+    """Return the commands; with the name of one that has no others below it, that one, and nothing that it lacks."""
     app = App(
         name="vulnfeeds",
         help="The open, self-hosted vulnerability feed service.",
@@ -71,18 +85,20 @@ def build() -> App:
         help_format="plaintext",
         result_action="return_value",
     )
-    for command in (
-        service.up,
-        service.serve,
-        syncing.sync,
-        reading.feeds,
-        reading.groups,
-        reading.records,
-        reading.tasks,
-        reading.drivers,
-        reading.hosts,
-    ):
-        app.command(command)
+    for name, place in _COMMANDS.items():
+        if only not in _COMMANDS or name == only:
+            app.command(pkgutil.resolve_name(f"vulnfeeds.cli.{place}"))
+    if only not in _COMMANDS:
+        _add_config(app)
+        _add_quarantine(app)
+        app.register_install_completion_command(help="Install completion for the shell that runs this.")
+    return app
+
+
+def _add_config(app: App) -> None:
+    from vulnfeeds.cli import operating
+    from vulnfeeds.cli import reference as texts
+    from vulnfeeds.drivers.registry import load_drivers
 
     def reference(
         *, commands: Annotated[bool, Parameter(help="Of the commands, not the settings.", negative="")] = False
@@ -95,22 +111,25 @@ def build() -> App:
     config.command(operating.check)
     config.command(operating.defaults)
     config.command(reference)
+    app.command(config)
+
+
+def _add_quarantine(app: App) -> None:
+    from vulnfeeds.cli import operating
+
     quarantine = App(name="quarantine", help="Records and runs that were refused: look, accept, drop.")
     quarantine.command(operating.list_quarantined, name="list")
     quarantine.command(operating.show_quarantined, name="show")
     quarantine.command(operating.accept)
     quarantine.command(operating.drop)
-    app.command(config)
     app.command(quarantine)
-    app.register_install_completion_command(help="Install completion for the shell that runs this.")
-    return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return its exit code. Every error that is raised on purpose ends as one line here."""
     terminal = Terminal()
     try:
-        build()(arguments, exit_on_error=False, print_error=True)
+        build(next(iter(arguments), None))(arguments, exit_on_error=False, print_error=True)
         terminal.flush()
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

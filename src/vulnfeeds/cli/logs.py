@@ -7,13 +7,9 @@ import sys
 import time
 from typing import Final, TextIO
 
-from rich.console import Console
-from rich.text import Text
-
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _QUIET: Final = ("httpx2", "httpcore2", "httpx", "httpcore", "yoyo", "stamina", "uvicorn.error", "uvicorn")
 """Libraries that tell at level info what the tasks tell better."""
-_STYLES: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 class LineFormatter(logging.Formatter):
@@ -35,25 +31,9 @@ class LineFormatter(logging.Formatter):
         return line
 
 
-class _ConsoleHandler(logging.Handler):
-    """Writes lines above what is drawn live on the same terminal."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        self._console.print(Text(self.format(record), style=_STYLES.get(record.levelname, "")), soft_wrap=True)
-
-
-def set_up(level: str, *, console: Console | None = None, stream: TextIO | None = None) -> None:
-    """Send log lines of this process to a console (when a person looks at it), else to a stream."""
-    live = console is not None and console.is_terminal
-    handler: logging.Handler
-    if console is not None and live:
-        handler = _ConsoleHandler(console)
-    else:
+def set_up(level: str, *, handler: logging.Handler | None = None, stream: TextIO | None = None) -> None:
+    """Send log lines of this process to a handler (where a person looks at it), else to a stream."""
+    if handler is None:
         handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
     handler.setFormatter(LineFormatter())
     root = logging.getLogger()

@@ -1,67 +1,25 @@
-"""Runs and cycles with the real parts: what the process of a run does, and what starts it."""
+"""Cycles with the real parts: which drivers are due, and each run in a process of its own."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import msgspec
 
-from vulnfeeds.cli import logs
-from vulnfeeds.cli.compose import build_driver, open_writer, prepare_home, upstream_map
+from vulnfeeds.cli.compose import build_driver, prepare_home
+from vulnfeeds.cli.entering import RunOrder, enter_run
 from vulnfeeds.cli.progress import Watcher
 from vulnfeeds.config import Registry, Settings
 from vulnfeeds.drivers.interface import Driver
-from vulnfeeds.drivers.registry import load_drivers
-from vulnfeeds.fetch.http import HTTPFetcher
 from vulnfeeds.store.interface import TaskFilter
 from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.cycle import CycleResult, run_cycle
-from vulnfeeds.sync.outcome import COMPLETED, RunResult
-from vulnfeeds.sync.reporting import DownloadRelay, Tell
-from vulnfeeds.sync.run import execute
+from vulnfeeds.sync.outcome import COMPLETED
 from vulnfeeds.sync.schedule import seconds_until_due
 from vulnfeeds.sync.worker import RunOutcome, supervise
-
-
-class RunOrder(msgspec.Struct, frozen=True):
-    """What the process of a run is told."""
-
-    settings: Settings
-    driver: str
-    task_id: int
-    forced: bool
-    owner: str
-    """Whom the task belongs to: the process that supervises the run."""
-    log_level: str
-
-
-def enter_run(order: RunOrder, tell: Tell) -> RunResult:
-    """Do one run, in a process of its own: with a store, a fetcher and a driver built from the settings."""
-    settings = order.settings
-    logs.set_up(order.log_level)
-    driver = build_driver(settings, load_drivers(), order.driver)
-    downloads = DownloadRelay()
-    with (
-        open_writer(settings, migrate=False, owner=order.owner) as store,
-        HTTPFetcher(settings.fetch, upstream_map(settings), driver.upstreams, progress=downloads) as fetcher,
-    ):
-        return execute(
-            driver,
-            store=store,
-            fetcher=fetcher,
-            home=settings.home,
-            task_id=order.task_id,
-            clock=time.time,
-            severity_source=settings.severity_source,
-            secrets=settings.secrets,
-            forced=order.forced,
-            progress=tell,
-            downloads=downloads,
-        )
 
 
 class Cycles:
@@ -122,9 +80,10 @@ class Cycles:
 
     def _start(self, driver: Driver, task_id: int, forced: bool) -> RunOutcome:
         self._watcher.began(driver.name)
+        settings = msgspec.structs.replace(self._settings, driver={driver.name: driver.settings})
         outcome = supervise(
             enter_run,
-            RunOrder(self._settings, driver.name, task_id, forced, self._store.owner, self._child_level),
+            RunOrder(settings, driver.name, task_id, forced, self._store.owner, self._child_level),
             store=self._store,
             task_id=task_id,
             deadline_seconds=driver.settings.deadline_seconds,

@@ -12,9 +12,10 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
+from vulnfeeds.api.app import create_app
 from vulnfeeds.cli import logs
-from vulnfeeds.cli.addresses import address_of, bind
 from vulnfeeds.cli.compose import of_sample, open_writer, prepare_home, read_settings
+from vulnfeeds.cli.listening import Server, address_of, bind
 from vulnfeeds.cli.options import Listening
 from vulnfeeds.cli.running import Cycles
 from vulnfeeds.cli.syncing import stop_on_signals, watcher_for
@@ -61,7 +62,7 @@ def serve(*, listening: Listening = _LISTENING) -> None:
 def _run(settings: Settings, registry: Registry, *, syncing: bool) -> None:
     """Bind, open the store, serve, sync beside it; return when a signal came and all has ended orderly."""
     terminal = Terminal()
-    logs.set_up(settings.log_level, console=terminal.errors)
+    logs.set_up(settings.log_level, handler=terminal.log_handler())
     prepare_home(settings)
     stop = stop_on_signals()
     with bind(settings.host, settings.port) as listening, open_writer(settings) as store:
@@ -78,10 +79,6 @@ def _serve(
     *,
     syncing: bool,
 ) -> None:
-    # Imported here so that the commands which serve nothing start without it.
-    from vulnfeeds.api.app import create_app
-    from vulnfeeds.cli.listening import Server
-
     failed = threading.Event()
     pages = PageFolder(settings.home / "pages", store, max_bytes=settings.pages_max_mb * _MB or None)
     app = create_app(

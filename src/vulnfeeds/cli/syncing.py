@@ -17,14 +17,10 @@ from vulnfeeds.cli.progress import LiveWatcher, Watcher, summary
 from vulnfeeds.cli.running import Cycles
 from vulnfeeds.cli.terminal import Terminal
 from vulnfeeds.config import Settings
-from vulnfeeds.errors import SettingsError, VulnfeedsError
+from vulnfeeds.errors import SettingsError, SyncFailedError
 from vulnfeeds.sync.cycle import CycleResult
 
 _OUTPUT = Output()
-
-
-class SyncFailedError(VulnfeedsError):
-    """A driver failed, or could not run."""
 
 
 def sync(
@@ -46,7 +42,7 @@ def sync(
             raise SettingsError(f"driver {name!r} is off; the setting `drivers` (VULNFEEDS_DRIVERS) turns it on")
     terminal = Terminal(as_json=output.json)
     stop = stop_on_signals()
-    logs.set_up(settings.log_level, console=terminal.errors)
+    logs.set_up(settings.log_level, handler=terminal.log_handler())
     watcher = watcher_for(terminal)
     with open_writer(settings) as store:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import msgspec
 from rich.console import Console
@@ -16,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 Row = Mapping[str, Any]
+
+_STYLES: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
 class Terminal:
@@ -31,6 +34,10 @@ class Terminal:
     def is_live(self) -> bool:
         """Whether a person looks at standard error, so that progress can be drawn over itself."""
         return self.errors.is_terminal
+
+    def log_handler(self) -> logging.Handler | None:
+        """Return what writes log lines above what is drawn live; None where nothing is."""
+        return _ConsoleHandler(self.errors) if self.is_live else None
 
     def rows(self, columns: Mapping[str, str], rows: Iterable[Row], *, nothing: str = "nothing") -> None:
         """Show rows: the keys of `columns` in their order under their titles; in JSON, rows as they are."""
@@ -115,3 +122,15 @@ def _console(stream: TextIO) -> Console:
     if not console.is_terminal:
         console.width = 10_000
     return console
+
+
+class _ConsoleHandler(logging.Handler):
+    """Writes log lines above what is drawn live on the same terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self._console.print(Text(self.format(record), style=_STYLES.get(record.levelname, "")), soft_wrap=True)

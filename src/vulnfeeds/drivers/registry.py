@@ -9,18 +9,20 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from vulnfeeds.drivers.alpine import AlpineDriver
-from vulnfeeds.drivers.debian.driver import DebianDriver
 from vulnfeeds.drivers.interface import Driver
-from vulnfeeds.drivers.kev import KEVDriver
-from vulnfeeds.drivers.nvd.nvddb import NVDDBDriver
-from vulnfeeds.drivers.nvd.nvdv2 import NVDv2Driver
 from vulnfeeds.errors import SettingsError
 
 ENTRY_POINTS: Final = "vulnfeeds.drivers"
 """Entry-point group in which other packages name their drivers."""
 
-DRIVERS: Final[tuple[type[Driver], ...]] = (AlpineDriver, DebianDriver, NVDv2Driver, NVDDBDriver, KEVDriver)
+OURS: Final[dict[str, str]] = {
+    "alpine": "vulnfeeds.drivers.alpine:AlpineDriver",
+    "debian": "vulnfeeds.drivers.debian.driver:DebianDriver",
+    "nvdv2": "vulnfeeds.drivers.nvd.nvdv2:NVDv2Driver",
+    "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
+    "kev": "vulnfeeds.drivers.kev:KEVDriver",
+}
+"""Where each driver of ours is, by name; the process of a run imports its own one only."""
 
 
 def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Driver]]:
@@ -28,7 +30,7 @@ def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Dr
 
     Raises SettingsError when an entry point cannot be loaded, is no driver, or takes a name that is in use.
     """
-    drivers = {driver.name: driver for driver in DRIVERS}
+    drivers = {name: _load(_own(name)) for name in OURS}
     points = entry_points(group=ENTRY_POINTS) if found is None else found
     for point in sorted(points, key=lambda point: (point.name, point.value)):
         driver = _load(point)
@@ -37,6 +39,20 @@ def load_drivers(found: Iterable[EntryPoint] | None = None) -> dict[str, type[Dr
             raise SettingsError(f"driver {driver.name!r} is defined by both {_place(first)} and {_place(driver)}")
         drivers[driver.name] = driver
     return drivers
+
+
+def load_driver(name: str) -> type[Driver]:
+    """Return one driver, importing no other one of ours. Raises SettingsError as `load_drivers` does."""
+    if name in OURS:
+        return _load(_own(name))
+    drivers = load_drivers()
+    if name not in drivers:
+        raise SettingsError(f"no driver {name!r}; there are {', '.join(drivers)}")
+    return drivers[name]
+
+
+def _own(name: str) -> EntryPoint:
+    return EntryPoint(name, OURS[name], ENTRY_POINTS)
 
 
 def _load(point: EntryPoint) -> type[Driver]:

@@ -24,6 +24,8 @@ _WORDS: Final[dict[str, Severity]] = {
 
 def highest(severities: list[Severity]) -> Severity:
     """Return the most severe of them; Unknown when there is none."""
+    if len(severities) == 1:
+        return severities[0]
     return max(severities, key=_RANK.__getitem__, default="Unknown")
 
 

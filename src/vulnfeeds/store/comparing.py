@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from vulnfeeds.records.record import Score
@@ -16,19 +16,21 @@ WITHDRAWN_MARK: Final = b"w"
 class Comparing(Part):
     """The part of the store that a run asks before it publishes."""
 
-    def digests(self, feed: str, group: str) -> tuple[int, dict[str, bytes]]:
-        """Return the group's generation and the digest of each current record by key."""
+    def digests(self, feed: str, group: str, take: Callable[[str, bytes], object]) -> int:
+        """Call `take` with key and digest of each current record; return the group's generation."""
         with self._database.read() as session:
             head = session.row(
                 "SELECT id, generation FROM feed_groups WHERE feed = :feed AND name = :name",
                 {"feed": feed, "name": group},
             )
             if head is None:
-                return 0, {}
+                return 0
             rows = session.stream(
                 "SELECT key, digest, withdrawn FROM current_records WHERE group_id = :id", {"id": head[0]}
             )
-            return head[1], {key: digest + WITHDRAWN_MARK if gone else digest for key, digest, gone in rows}
+            for key, digest, gone in rows:
+                take(key, digest + WITHDRAWN_MARK if gone else digest)
+        return int(head[1])
 
     def keys_taking_severity(self, feed: str, group: str) -> set[str]:
         """Return keys of current records whose vendor gives no severity."""

@@ -9,7 +9,7 @@ All methods are synchronous and safe to call from several threads; every one rai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -82,7 +82,7 @@ class RecordVersion(msgspec.Struct, frozen=True):
     """Canonical JSON."""
 
 
-class StagedRecord(msgspec.Struct, frozen=True):
+class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A difference that a run found and wants published."""
 
     feed: str
@@ -235,8 +235,8 @@ class Store(Protocol):
 
     # --- comparing and publishing ---------------------------------------------------------------------------------
 
-    def digests(self, feed: str, group: str) -> tuple[int, dict[str, bytes]]:
-        """Return the group's generation (0 when new) and the digest of each current record by key.
+    def digests(self, feed: str, group: str, take: Callable[[str, bytes], object]) -> int:
+        """Call `take` with key and digest of each current record; return the generation, 0 when new.
 
         A withdrawn record's digest is followed by the byte `w`, so that it never equals a reported one.
         """

@@ -78,6 +78,7 @@ class Comparison:
         self._scores = scores
         self._rescored = rescored
         self._waiting: list[_Changed] = []
+        self._waiting_bytes = 0
         self.groups: dict[Group, GroupState] = {}
         self.reported = 0
         """Records that were taken, changed or not."""
@@ -106,7 +107,7 @@ class Comparison:
         """Stage anew what NVD's scores of `cves` (of all CVEs when None) change in the groups' unreported records."""
         for feed, group in sorted(groups):
             state = self._group(feed, group)
-            wanted = [key for key in state.unseen() if cves is None or key in cves]
+            wanted = state.unseen() if cves is None else state.unseen(cves.__contains__)
             takes = self._held.keys_taking_severity(feed, group) if wanted else set()
             for keys in _batches(wanted, BATCH):
                 scores = self._scores.of(keys)
@@ -120,7 +121,7 @@ class Comparison:
 
     def reported_groups(self) -> set[Group]:
         """Return the groups that the driver reported any record of."""
-        return {group for group, state in self.groups.items() if state.seen}
+        return {group for group, state in self.groups.items() if state.marks.seen}
 
     def expected(self) -> dict[Group, int]:
         """Return the generation that each group with a difference was compared with."""
@@ -149,10 +150,9 @@ class Comparison:
             self._refuse(record, reason, _shown(record.body))
             return
         state = self._group(record.feed, record.group)
-        if record.key in state.seen:
+        if state.marks.see(record.key):
             self._refuse(record, "the run reports this key twice", _shown(record.body))
             return
-        state.seen.add(record.key)
         made = record.body
         if self._driver.takes_severities:
             made = severities.fill(made, score, self._scores.source, takes_severity=record.takes_severity)
@@ -165,7 +165,7 @@ class Comparison:
         change = state.change(record.key, digest)
         if change == "created" and (twin := state.twin(record.key)):
             # Upstream changed the letters' case: the record that clients have stays as it is.
-            state.seen.add(twin)
+            state.marks.see(twin)
             self._refuse(record, f"its key differs only in case from {twin}, which is published", body)
             return
         if change is not None:
@@ -177,7 +177,7 @@ class Comparison:
                 self._refuse(record, str(error), body)
                 return
             self._count(state, record.key, change)
-            self._waiting.append(
+            self._wait(
                 _Changed(
                     record.feed,
                     record.group,
@@ -208,7 +208,7 @@ class Comparison:
             self._refuse(Record(feed, group, key, None), f"cannot be withdrawn: {error}", body)
             return
         state.counts.deleted += 1
-        self._waiting.append(_Changed(feed, group, key, gone, canonical.digest(gone), "deleted"))
+        self._wait(_Changed(feed, group, key, gone, canonical.digest(gone), "deleted"))
 
     def _refill(self, state: GroupState, key: str, body: bytes, score: Score | None, *, takes_severity: bool) -> None:
         feed, group = state.counts.feed, state.counts.group
@@ -221,7 +221,11 @@ class Comparison:
             return
         check(feed, group, new)
         state.counts.rescored += 1
-        self._waiting.append(_Changed(feed, group, key, new, digest, "updated", takes_severity=takes_severity))
+        self._wait(_Changed(feed, group, key, new, digest, "updated", takes_severity=takes_severity))
+
+    def _wait(self, changed: _Changed) -> None:
+        self._waiting.append(changed)
+        self._waiting_bytes += len(changed.body)
 
     def _refuse(self, record: Record, reason: str, body: bytes) -> None:
         self.refused_count += 1
@@ -232,8 +236,8 @@ class Comparison:
             self.refused.append(Refused(record.feed, group, key, reason[:_LONGEST], kept))
 
     def _flush(self, *, all_of_it: bool = False) -> None:
-        size = sum(len(changed.body) for changed in self._waiting)
-        if not self._waiting or not (all_of_it or len(self._waiting) >= PACKED or size >= _PACKED_BYTES):
+        enough = len(self._waiting) >= PACKED or self._waiting_bytes >= _PACKED_BYTES
+        if not self._waiting or not (all_of_it or enough):
             return
         packed = self._held.pack(self._driver.name, [changed.body for changed in self._waiting])
         for changed, body in zip(self._waiting, packed, strict=True):
@@ -250,6 +254,7 @@ class Comparison:
                 )
             )
         self._waiting.clear()
+        self._waiting_bytes = 0
 
 
 def _no_identity(record: Record, feeds: tuple[str, ...]) -> str | None:

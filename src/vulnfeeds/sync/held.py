@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from vulnfeeds.sync.guard import GroupCounts
-
-_DIGEST: Final = 16
-"""Bytes of the digest of a record that is not withdrawn; a withdrawn one's is longer."""
+from vulnfeeds.sync.marks import DIGEST, Marks
 
 
 class Held(Protocol):
     """The part of the store that a comparison reads."""
 
-    def digests(self, feed: str, group: str) -> tuple[int, dict[str, bytes]]:
-        """Return generation and digest by key; a withdrawn record's digest is longer than 16 bytes."""
+    def digests(self, feed: str, group: str, take: Callable[[str, bytes], object]) -> int:
+        """Call `take` with key and digest of each current record; return the generation.
+
+        A withdrawn record's digest is longer than 16 bytes.
+        """
         ...
 
     def bodies(self, feed: str, group: str, keys: Sequence[str]) -> dict[str, bytes]:
@@ -35,31 +36,42 @@ class GroupState:
     """A group as the store holds it, and what the run did to it so far."""
 
     def __init__(self, feed: str, group: str, held: Held) -> None:
-        self.generation, self.known = held.digests(feed, group)
-        self.seen: set[str] = set()
-        """Keys that were reported, refused ones too: none of them is withdrawn."""
-        live = sum(len(mark) == _DIGEST for mark in self.known.values())
-        self.counts = GroupCounts(feed, group, live=live, first=self.generation == 0)
+        self._held = held
+        self.marks = Marks()
+        """Keys that were reported count as seen, refused ones too: none of them is withdrawn."""
+        self.generation = held.digests(feed, group, self.marks.hold)
+        self.counts = GroupCounts(feed, group, live=self.marks.live, first=self.generation == 0)
 
     def change(self, key: str, digest: bytes) -> str | None:
         """Return what publishing this digest would be: "created" (also a return), "updated", or None."""
-        known = self.known.get(key)
+        known = self.marks.digest(key)
         if known == digest:
             return None
-        return "updated" if known is not None and len(known) == _DIGEST else "created"
+        return "created" if known is None else "updated"
 
     def twin(self, key: str) -> str | None:
         """Return the published key that differs from a new one only in the case of its letters, None without one.
 
         The forms that identifiers have are tried: all capitals, none, and capitals before the first hyphen.
         """
+        if not self.marks.live:
+            return None
         head, hyphen, rest = key.partition("-")
         for other in (key.upper(), key.lower(), f"{head.upper()}{hyphen}{rest.lower()}"):
-            mark = self.known.get(other) if other != key else None
-            if mark is not None and len(mark) == _DIGEST:
+            if other != key and self.marks.digest(other) is not None:
                 return other
         return None
 
-    def unseen(self) -> list[str]:
+    def unseen(self, wanted: Callable[[str], bool] = lambda key: True) -> list[str]:
         """Return keys of records that are not withdrawn and that the run did not report, sorted."""
-        return sorted(key for key, mark in self.known.items() if len(mark) == _DIGEST and key not in self.seen)
+        found: list[str] = []
+        if self.marks.live == self.marks.live_seen:
+            return found
+
+        def take(key: str, digest: bytes) -> None:
+            if len(digest) == DIGEST and wanted(key) and not self.marks.was_seen(key):
+                found.append(key)
+
+        # The keys themselves are not kept: they are read once more.
+        self._held.digests(self.counts.feed, self.counts.group, take)
+        return sorted(found)

@@ -222,4 +222,4 @@ def _identity(row: QuarantineRow) -> tuple[str | None, str | None, str | None]:
 
 def _seen(groups: dict[Group, GroupState], row: QuarantineRow) -> bool:
     state = groups.get((row.feed or "", row.group or ""))
-    return state is not None and row.key in state.seen
+    return state is not None and row.key is not None and state.marks.was_seen(row.key)

@@ -20,7 +20,7 @@ import xxhash
 from vulnfeeds.errors import RunError
 from vulnfeeds.store.interface import StagedRecord
 
-_MAGIC: Final = b"vulnfeeds stage 1\n"
+_MAGIC: Final = b"vulnfeeds stage 2\n"
 _LENGTH: Final = struct.Struct(">I")
 _COUNT: Final = struct.Struct(">Q")
 _DIGEST_BYTES: Final = 16
@@ -46,8 +46,7 @@ class Stage:
     def add(self, record: StagedRecord) -> None:
         """Append one record."""
         packed = _encoder.encode(record)
-        self._write(_LENGTH.pack(len(packed)))
-        self._write(packed)
+        self._write(_LENGTH.pack(len(packed)) + packed)
         self.records += 1
 
     def seal(self) -> None:

@@ -32,15 +32,16 @@ bounds = st.builds(Bounds, st.none() | versions, st.booleans(), st.none() | vers
 @given(names)
 def test_a_name_is_taken_apart_and_put_together(name: str) -> None:
     """An escaped colon is no separator, and a version put in its own place changes nothing."""
-    parts = cpe.split(name)
-    assert parts is not None
-    assert cpe.with_version(parts, parts[cpe.VERSION]) == name
+    parsed = cpe.parse(name)
+    assert parsed is not None
+    assert parsed.with_version(parsed.version) == name
 
 
 @pytest.mark.parametrize("text", ["", "cpe:/a:b:c", "cpe:2.3:a:b:c", "cpe:2.2:a:b:c:*:*:*:*:*:*:*:*", "x" * 50])
 def test_what_is_no_name_is_seen(text: str) -> None:
     """Nothing is made of it."""
     assert cpe.split(text) is None
+    assert cpe.parse(text) is None
     assert cpe.uri(text) is None
 
 

@@ -46,6 +46,8 @@ ALWAYS_UNKNOWN: Final = frozenset({"CVE-2020-35525", "CVE-2020-35527", "CVE-2023
 
 _TRACKER_FILE = "tracker.json"
 _LIST_FILE = "DSA-list.txt"
+_REPORTED: Final = 1000
+"""CVEs between two reports of progress."""
 _TRACKER_LIMITS: Final = Limits(max_bytes=1 << 30)
 _LIST_LIMITS: Final = Limits(max_bytes=32 << 20)
 
@@ -95,32 +97,41 @@ class DebianDriver(Driver):
         return Checkpoint(fingerprint=fingerprint, cursor={"advisories": number})
 
     def parse(self, context: Context) -> Iterator[Record]:
-        """Yield the records of each release in turn."""
+        """Yield the records of each CVE in turn, one for each release that is affected."""
         with (context.workspace / _LIST_FILE).open(encoding="utf-8", errors="replace") as lines:
             index = advisories.read(lines, _LIST_FILE, lambda line: context.unknown("line of the DSA list", line))
         tracker = Tracker()
         tracker.read(context.workspace / _TRACKER_FILE, context)
-        versions = releases.table(self.settings.releases)
-        for done, codename in enumerate(tracker.codenames):
-            context.report("parse", done, len(tracker.codenames))
-            if codename not in versions:
-                context.unknown("release", codename)
-                continue
-            group = f"debian:{versions[codename]}"
-            for issue in tracker.issues(codename):
-                record = self._record(context, group, codename, issue, index)
-                if record is not None:
-                    yield record
+        groups = self._groups(context, tracker.codenames)
+        for done, issue in enumerate(tracker.issues()):
+            if done % _REPORTED == 0:
+                context.report("parse", done, tracker.amount)
+            for codename, group in groups.items():
+                states = issue.states.get(codename)
+                if states and not self.settings.not_affected:
+                    states = [state for state in states if state.fixed_version != NOT_AFFECTED]
+                if states:
+                    yield self._record(context, group, codename, issue, states, index)
+        for group in groups.values():
             context.cover(FEED, group)
 
+    def _groups(self, context: Context, codenames: list[str]) -> dict[str, str]:
+        """Return group by codename; a codename without a version is counted."""
+        versions = releases.table(self.settings.releases)
+        for codename in codenames:
+            if codename not in versions:
+                context.unknown("release", codename)
+        return {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
+
     def _record(
-        self, context: Context, group: str, codename: str, issue: Issue, index: advisories.Index
-    ) -> Record | None:
-        states = issue.states
-        if not self.settings.not_affected:
-            states = [state for state in states if state.fixed_version != NOT_AFFECTED]
-        if not states:
-            return None
+        self,
+        context: Context,
+        group: str,
+        codename: str,
+        issue: Issue,
+        states: list[State],
+        index: advisories.Index,
+    ) -> Record:
         severity = highest([_severity(context, state.urgency) for state in states])
         distrusted = issue.cve in ALWAYS_UNKNOWN
         body = Vulnerability(

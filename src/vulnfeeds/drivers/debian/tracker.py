@@ -3,7 +3,7 @@
     {package: {CVE or TEMP id: {description, releases: {codename: {status, fixed_version, urgency, nodsa}}}}}
 
 Upstream sorts by package, records are by CVE. What a CVE says of each package is therefore kept packed, a few dozen
-bytes each, until the last package is read.
+bytes each, until the last package is read; then each CVE is unpacked once, for all its releases.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class State(NamedTuple):
 
 
 class Issue(NamedTuple):
-    """A CVE in one release."""
+    """A CVE in all releases that the tracker knows anything of."""
 
     cve: str
     description: str
-    states: list[State]
+    states: dict[str, list[State]]
+    """By codename; a release of which nothing is known is not there."""
 
 
 class _Release(msgspec.Struct):
@@ -58,11 +59,8 @@ class _Issue(msgspec.Struct):
     description: str | None = None
 
 
-class _Packed(msgspec.Struct, array_like=True):
-    """What one package says of one CVE; its releases by their place in Tracker.codenames."""
-
-    package: str
-    releases: list[tuple[int, str | None, str, bool]]
+_Packed = tuple[str, list[tuple[int, str | None, str, bool]]]
+"""A package, and what it says of one CVE: releases by their place in Tracker.codenames, with the rest of a State."""
 
 
 class _Counts:
@@ -88,7 +86,7 @@ class _Counts:
 
 
 class Tracker:
-    """The whole tracker: `read` once, then ask release by release."""
+    """The whole tracker: `read` once, then take the CVEs."""
 
     def __init__(self) -> None:
         self.codenames: list[str] = []
@@ -112,7 +110,7 @@ class Tracker:
                     cve = cve.upper()
                 states = self._states(issue, numbers, context)
                 if states:
-                    self._packed.setdefault(cve, []).append(encoder.encode(_Packed(package, states)))
+                    self._packed.setdefault(cve, []).append(encoder.encode((package, states)))
                     if issue.description and cve not in self._descriptions:
                         self._descriptions[cve] = issue.description
         if not self._packed:
@@ -120,18 +118,20 @@ class Tracker:
         counts.check(path)
         self.codenames = list(numbers)
 
-    def issues(self, codename: str) -> Iterator[Issue]:
-        """Yield the CVEs of a release, sorted."""
-        wanted = self.codenames.index(codename)
+    @property
+    def amount(self) -> int:
+        """How many CVEs there are."""
+        return len(self._packed)
+
+    def issues(self) -> Iterator[Issue]:
+        """Yield the CVEs, sorted."""
+        codenames = self.codenames
         for cve in sorted(self._packed):
-            states = [
-                State(packed.package, version, urgency, nodsa)
-                for packed in map(self._decoder.decode, self._packed[cve])
-                for number, version, urgency, nodsa in packed.releases
-                if number == wanted
-            ]
-            if states:
-                yield Issue(cve, self._descriptions.get(cve, ""), states)
+            states: dict[str, list[State]] = {}
+            for package, releases in map(self._decoder.decode, self._packed[cve]):
+                for number, version, urgency, nodsa in releases:
+                    states.setdefault(codenames[number], []).append(State(package, version, urgency, nodsa))
+            yield Issue(cve, self._descriptions.get(cve, ""), states)
 
     def _states(
         self, issue: _Issue, numbers: dict[str, int], context: Context

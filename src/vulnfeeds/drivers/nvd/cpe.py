@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 PARTS: Final = 13
 VERSION: Final = 5
@@ -17,6 +17,23 @@ _NO_WILD: Final = re.compile(r"(?:[^\\*?]|\\.)*", re.DOTALL)
 _URI_TOKEN: Final = re.compile(r"\\(.)|(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[a-zA-Z0-9_.-]*")
 _URI_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_ANY: Final = "*:*:*:*:*:*"
+# Most names are a part, vendor, product and version without a character that needs care, and nothing else.
+_SIMPLE: Final = re.compile(r"cpe:2\.3:([^\W_](?::[\w.-]+){3}):\*:\*:\*:\*:\*:\*:\*", re.ASCII)
+
+
+class Name(NamedTuple):
+    """A formatted string around its version: `before` + version + `after` is the string."""
+
+    product: str
+    """What names with the same versions share: all attributes but version and update."""
+    version: str
+    before: str
+    after: str
+
+    def with_version(self, version: str) -> str:
+        """Return the formatted string with another version (escaped as in a formatted string)."""
+        return f"{self.before}{version}{self.after}"
 
 
 def split(cpe: str) -> list[str] | None:
@@ -32,21 +49,30 @@ def split(cpe: str) -> list[str] | None:
     return parts if len(parts) == PARTS and parts[:2] == ["cpe", "2.3"] else None
 
 
-def product(parts: list[str]) -> str:
-    """Return what names with the same versions share: all attributes but version and update."""
-    others = ":".join(parts[7:])
-    name = ":".join(parts[2:VERSION])
-    return name if others == "*:*:*:*:*:*" else f"{name}|{others}"
-
-
-def with_version(parts: list[str], version: str) -> str:
-    """Return the formatted string with another version (escaped as in a formatted string)."""
-    return ":".join([*parts[:VERSION], version, *parts[VERSION + 1 :]])
+@lru_cache(maxsize=16384)
+def parse(cpe: str) -> Name | None:
+    """Return a formatted string around its version, or None when it is none."""
+    parts = split(cpe)
+    if parts is None:
+        return None
+    name, others = ":".join(parts[2:VERSION]), ":".join(parts[VERSION + 2 :])
+    return Name(
+        product=name if others == _ANY else f"{name}|{others}",
+        version=parts[VERSION],
+        before=f"cpe:2.3:{name}:",
+        after=f":{parts[VERSION + 1]}:{others}",
+    )
 
 
 def is_version(version: str) -> bool:
     """Tell whether the attribute names one version: `*`, `-` and patterns do not."""
     return bool(version) and version != "-" and _NO_WILD.fullmatch(version) is not None
+
+
+@lru_cache(maxsize=16384)
+def fits(version: str) -> bool:
+    """Tell whether a text names one version and stays one attribute when it is put into a formatted string."""
+    return is_version(version) and split(f"cpe:2.3:a:b:c:{version}:*:{_ANY}") is not None
 
 
 def plain(attribute: str) -> str:
@@ -60,6 +86,8 @@ def uri(cpe: str) -> str | None:
 
     The extended attributes are packed into the edition (`~edition~sw_edition~target_sw~target_hw~other`).
     """
+    if simple := _SIMPLE.fullmatch(cpe):
+        return f"cpe:/{simple[1]}"
     parts = split(cpe)
     if parts is None:
         return None

@@ -10,12 +10,21 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
+from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.nvd import cpe
+from vulnfeeds.drivers.nvd import cpe, items
 from vulnfeeds.drivers.nvd.versions import Place, place
 from vulnfeeds.records import nvd
+
+_ORDERED_PRODUCTS: Final = 8192
+"""Products whose versions are kept in order; most have a handful, the largest some thousand."""
+
+
+Ranged = nvd.CPEMatch | items.CPEMatch
+"""What has the four bounds of a range."""
 
 
 class Bounds(msgspec.Struct, frozen=True, array_like=True):
@@ -27,10 +36,9 @@ class Bounds(msgspec.Struct, frozen=True, array_like=True):
     high_included: bool
 
     @classmethod
-    def of(cls, match: nvd.CPEMatch) -> Bounds | None:
+    def of(cls, name: cpe.Name | None, match: Ranged) -> Bounds | None:
         """Return the range that a match stands for; None when it names one version, or all of them."""
-        parts = cpe.split(match.cpe)
-        if parts is None or parts[cpe.VERSION] != "*":
+        if name is None or name.version != "*":
             return None
         low = match.version_start_including or match.version_start_excluding
         high = match.version_end_including or match.version_end_excluding
@@ -76,12 +84,12 @@ class Expansion:
     def __init__(self, versions: Callable[[str], list[str]], limit: int) -> None:
         self._limit = limit
 
-        @lru_cache(maxsize=512)
+        @lru_cache(maxsize=_ORDERED_PRODUCTS)
         def ordered(product: str) -> tuple[list[Place], list[str]]:
-            found = [(where, version) for version in versions(product) if (where := place(version)) is not None]
             # Versions at one place (2.0, 2.0.0) need an order of their own for the choice to be the same every time.
-            found.sort(key=lambda pair: pair[1])
-            found.sort(key=lambda pair: pair[0])
+            known = sorted(version for version in versions(product) if cpe.fits(version))
+            found = [(where, version) for version in known if (where := place(version)) is not None]
+            found.sort(key=itemgetter(0))
             return [where for where, _ in found], [version for _, version in found]
 
         self._ordered = ordered
@@ -95,14 +103,13 @@ class Expansion:
         return msgspec.structs.replace(record, vulnerable_cpes=tuple(sorted(names)))
 
     def _names(self, match: nvd.CPEMatch) -> list[str]:
-        bounds = Bounds.of(match)
-        parts = cpe.split(match.cpe)
-        if bounds is None or parts is None:
+        name = cpe.parse(match.cpe)
+        bounds = Bounds.of(name, match)
+        if bounds is None or name is None:
             return [match.cpe]
-        places, versions = self._ordered(cpe.product(parts))
+        places, versions = self._ordered(name.product)
         chosen = bounds.choose(places, versions, self._limit)
         for bound, included in ((bounds.low, bounds.low_included), (bounds.high, bounds.high_included)):
-            if bound and included and cpe.is_version(bound):
+            if bound and included and cpe.fits(bound):
                 chosen.append(bound)
-        names = (cpe.with_version(parts, version) for version in chosen)
-        return [name for name in names if cpe.split(name) is not None]
+        return [name.with_version(version) for version in chosen]

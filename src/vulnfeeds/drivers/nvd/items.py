@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -200,6 +200,15 @@ class _Parts(msgspec.Struct):
     """The members of an item, not read yet."""
 
     cve: dict[str, msgspec.Raw]
+
+
+def matches(configurations: Iterable[Configuration]) -> Iterator[tuple[str, CPEMatch, bool]]:
+    """Yield (CPE 2.3 string, match, vulnerable) of every match: flagged vulnerable, and not under a negation."""
+    for configuration in configurations:
+        for node in configuration.nodes:
+            negated = node.negate or configuration.negate
+            for match in node.cpe_match:
+                yield match.criteria, match, match.vulnerable and not negated
 
 
 envelopes: Final = msgspec.json.Decoder(Envelope)

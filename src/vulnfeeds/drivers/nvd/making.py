@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,7 +16,7 @@ from vulnfeeds.drivers.nvd import items, legacy, overrides
 from vulnfeeds.drivers.nvd.expansion import Expansion
 from vulnfeeds.drivers.nvd.overrides import OverrideTable
 from vulnfeeds.drivers.nvd.plan import FEED, GROUP, Plan
-from vulnfeeds.drivers.nvd.products import ProductIndex, Seen
+from vulnfeeds.drivers.nvd.products import Match, ProductIndex, Seen
 from vulnfeeds.errors import ParseError
 from vulnfeeds.records import nvd
 from vulnfeeds.records.record import Record
@@ -110,6 +111,8 @@ class Making:
         index.close()
         if not any(map(any, self._marks)):
             raise ParseError(", ".join(self._plan.documents), "no CVE in any document")
+        with place.open("rb") as file:
+            os.fsync(file.fileno())
         place.replace(path)
         return ProductIndex(path)
 
@@ -126,27 +129,26 @@ class Making:
                 return _PASSED
             if seen.run == self._plan.run and (0, 0) <= (seen.document, seen.position) < (document, position):
                 self._marks[seen.document][seen.position] = _PASSED
-        configurations = legacy.configurations(cve.configurations)
+        matches: Iterable[Match] = items.matches(cve.configurations)
         if self._overrides is not None:
-            configurations = self._overridden(self._overrides, item, cve.id, configurations)
+            matches = self._overridden(self._overrides, item, cve.id) or matches
         now = Seen(cve.last_modified, cve.digest, self._plan.run, document, position)
-        index.put(cve.id, now, configurations, known=seen is not None)
+        index.put(cve.id, now, matches, known=seen is not None)
         return _TAKEN
 
-    def _overridden(
-        self, table: OverrideTable, item: bytes, name: str, configurations: nvd.Configurations
-    ) -> nvd.Configurations:
+    def _overridden(self, table: OverrideTable, item: bytes, name: str) -> Iterable[Match] | None:
+        """Return the matches of a record whose configurations are overridden, None for all others."""
         override = table.get(name)
         if override is None:
             table.forget(name)
-            return configurations
+            return None
         try:
             record = legacy.record(items.items.decode(item).cve)
         except items.UNREADABLE:
             # It goes to quarantine when its turn comes.
-            return configurations
+            return None
         table.keep(record)
-        return overrides.apply(record, override).configurations
+        return _matches(overrides.apply(record, override))
 
     def _take_moved(self, index: ProductIndex, table: OverrideTable) -> None:
         """Index the records whose override came, changed or went although they themselves did not change."""
@@ -160,8 +162,7 @@ class Making:
                     table.keep(msgspec.structs.replace(_bodies.decode(body), vulnerable_cpes=()))
             self._moved.append(name)
             modified, digest = (seen.modified, seen.digest) if seen is not None else ("", b"")
-            record = self._base(table, name)
-            index.put(name, Seen(modified, digest, self._plan.run, -1, -1), record.configurations)
+            index.put(name, Seen(modified, digest, self._plan.run, -1, -1), _matches(self._base(table, name)))
 
     def _base(self, table: OverrideTable, name: str) -> nvd.NVDRecord:
         override = table.get(name)
@@ -231,6 +232,10 @@ def _any_body(item: bytes) -> Any:
         return msgspec.json.decode(item)
     except items.UNREADABLE:
         return {"unreadable": item[:10_000].decode("utf-8", "replace")}
+
+
+def _matches(record: nvd.NVDRecord) -> Iterator[Match]:
+    return ((match.cpe, match, vulnerable) for match, vulnerable in nvd.leaves(record.configurations.nodes))
 
 
 def _as_record(record: nvd.NVDRecord) -> Record:

@@ -6,7 +6,9 @@ Clients up to 0.6 read it. Its form is that of the NVD's XML 2.0 entries, with C
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -126,31 +128,30 @@ def _uris(names: tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 def _configurations(record: nvd.NVDRecord) -> tuple[nvddb.Configuration, ...]:
-    expanded: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    for name in record.vulnerable_cpes:
-        if (parts := cpe.split(name)) is not None:
-            expanded.setdefault(_but_version(parts), []).append((parts[cpe.VERSION], name))
-    return tuple(nvddb.Configuration(_test(node, expanded)) for node in record.configurations.nodes)
+    return tuple(nvddb.Configuration(_test(node, record.vulnerable_cpes)) for node in record.configurations.nodes)
 
 
-def _test(node: nvd.Node, expanded: dict[tuple[str, ...], list[tuple[str, str]]]) -> nvddb.LogicalTest:
-    names = [name for match in node.cpe_match for name in _names(match, expanded)]
+def _test(node: nvd.Node, vulnerable: Sequence[str]) -> nvddb.LogicalTest:
+    names = [name for match in node.cpe_match for name in _names(match, vulnerable)]
     return nvddb.LogicalTest(
         operator=node.operator,
         negate=str(node.negate).lower(),
         facts=tuple(nvddb.Fact(uri) for uri in _uris(names)),
-        tests=tuple(_test(child, expanded) for child in node.children),
+        tests=tuple(_test(child, vulnerable) for child in node.children),
     )
 
 
-def _names(match: nvd.CPEMatch, expanded: dict[tuple[str, ...], list[tuple[str, str]]]) -> list[str]:
+def _names(match: nvd.CPEMatch, vulnerable: Sequence[str]) -> list[str]:
     """Return a vulnerable range as the names that the record has for it: the XML form knew no ranges."""
-    bounds = Bounds.of(match)
-    parts = cpe.split(match.cpe)
-    if bounds is None or parts is None or not match.vulnerable:
+    name = cpe.parse(match.cpe)
+    bounds = Bounds.of(name, match)
+    if bounds is None or name is None or not match.vulnerable:
         return [match.cpe]
-    return [name for version, name in expanded.get(_but_version(parts), []) if bounds.covers(version)]
-
-
-def _but_version(parts: list[str]) -> tuple[str, ...]:
-    return (*parts[: cpe.VERSION], *parts[cpe.VERSION + 1 :])
+    # A record's names are sorted.
+    found = []
+    for full in islice(vulnerable, bisect_left(vulnerable, name.before), None):
+        if not full.startswith(name.before):
+            break
+        if full.endswith(name.after) and bounds.covers(full[len(name.before) : -len(name.after)]):
+            found.append(full)
+    return found

@@ -10,7 +10,7 @@ from vulnfeeds.errors import StoreError
 from vulnfeeds.records import canonical
 from vulnfeeds.records.record import Score
 from vulnfeeds.store.interface import SCORED
-from vulnfeeds.testing.storing.scene import FEED, GROUP, Scene, SceneFixture, body
+from vulnfeeds.testing.storing.scene import FEED, GROUP, Scene, SceneFixture, body, digests_of
 
 _HIGH = Score("High", 7.5, "AV:N/AC:L/Au:N/C:P/I:P/A:P")
 _LOW = Score("Low", None, None)
@@ -24,7 +24,7 @@ class ComparingSuite(SceneFixture):
         scene.publish({"a": 1, "b": 1})
         scene.publish({"a": 2, "b": None})
         digests = {"a": canonical.digest(body(2)), "b": canonical.digest(body(None)) + b"w"}
-        assert scene.store.digests(FEED, GROUP) == (2, digests)
+        assert digests_of(scene.store, FEED, GROUP) == (2, digests)
 
     def test_keys_that_take_a_severity(self, scene: Scene) -> None:
         """The last version of a record says whether it takes one."""

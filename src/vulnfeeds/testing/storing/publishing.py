@@ -11,7 +11,7 @@ import pytest
 
 from vulnfeeds.errors import ConflictError, StoreError
 from vulnfeeds.store.interface import Publication, StagedRecord, TaskFilter
-from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, Scene, SceneFixture, body
+from vulnfeeds.testing.storing.scene import DRIVER, FEED, GROUP, Scene, SceneFixture, body, digests_of
 
 
 class PublishingSuite(SceneFixture):
@@ -249,7 +249,7 @@ def _everything(scene: Scene) -> tuple[object, ...]:
     return (
         groups,
         [store.manifest(row.feed, row.name) for row in groups],
-        [store.digests(row.feed, row.name) for row in groups],
+        [digests_of(store, row.feed, row.name) for row in groups],
         [store.delta(row.feed, row.name, after=0, upto=10**6, limit=10**6) for row in groups],
         store.revision(),
         store.tasks(TaskFilter(status="running")),

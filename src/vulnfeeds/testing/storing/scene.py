@@ -47,6 +47,12 @@ def body(value: object) -> bytes:
     return canonical.encode({"value": value})
 
 
+def digests_of(store: Store, feed: str, group: str) -> tuple[int, dict[str, bytes]]:
+    """Return a group's generation and the digest of each current record by key."""
+    found: dict[str, bytes] = {}
+    return store.digests(feed, group, found.__setitem__), found
+
+
 class Scene:
     """A store, its clock, and a driver that publishes to it."""
 
@@ -70,7 +76,7 @@ class Scene:
         taking: frozenset[str] = frozenset(),
     ) -> list[StagedRecord]:
         """Return the changes as a run stages them: key to value, or to None for a withdrawal."""
-        held = self.store.digests(feed, group)[1]
+        _, held = digests_of(self.store, feed, group)
         bodies = [body(value) for value in changes.values()]
         return [
             StagedRecord(
@@ -92,7 +98,7 @@ class Scene:
         """Return a publication of staged records that expects the generations as they are now."""
         driver = more.pop("driver", DRIVER)
         names = {(record.feed, record.group) for record in staged}
-        expected = {name: self.store.digests(*name)[0] for name in sorted(names)}
+        expected = {name: digests_of(self.store, *name)[0] for name in sorted(names)}
         return Publication(task_id=task_id, driver=driver, staged=iter(staged), expected=expected, **more)
 
     def task(self, driver: str = DRIVER) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vulnfeeds.store.interface import TaskFilter
-from vulnfeeds.testing.storing.scene import FEED, GROUP, Scene, SceneFixture, body
+from vulnfeeds.testing.storing.scene import FEED, GROUP, Scene, SceneFixture, body, digests_of
 
 
 class UpkeepSuite(SceneFixture):
@@ -17,9 +17,9 @@ class UpkeepSuite(SceneFixture):
         """Pruned with the widest times, a store still serves what it served, withdrawn records included."""
         scene.publish({"a": 1, "b": 1})
         scene.publish({"a": 2, "b": None})
-        before = (scene.manifest(), scene.walk(), scene.store.digests(FEED, GROUP))
+        before = (scene.manifest(), scene.walk(), digests_of(scene.store, FEED, GROUP))
         _prune(scene, generations=timedelta(0), versions=timedelta(0))
-        assert (scene.manifest(), scene.walk(), scene.store.digests(FEED, GROUP)) == before
+        assert (scene.manifest(), scene.walk(), digests_of(scene.store, FEED, GROUP)) == before
         assert scene.store.manifest(FEED, GROUP, 1) is None
         assert len(scene.store.history(FEED, GROUP, "a")) == 1
         group = scene.store.group(FEED, GROUP)
