@@ -50,6 +50,20 @@ def test_only_the_edge_reads_the_environment(modules: list[Any]) -> None:
     assert readers == []
 
 
+def test_nothing_reads_xml(modules: list[Any]) -> None:
+    """No part parses XML, with its entities and depth; one that does must bring hostile cases, and change this."""
+    parsers = {"xml", "lxml", "defusedxml", "xmltodict", "pyexpat"}
+    found = [
+        f"{module.name}:{node.lineno}"
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
+        if name.partition(".")[0] in parsers
+    ]
+    assert found == []
+
+
 def test_only_the_command_line_prints(modules: list[Any]) -> None:
     """No other part writes to the screen or ends the process."""
     wrong = [

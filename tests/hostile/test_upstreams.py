@@ -1,7 +1,7 @@
 """Whatever an upstream sends, the run ends as its task says, within its ceilings, and the good data is still served.
 
-No driver reads XML, so there is no case of XML entities or depth. Archives other than tar.gz are read by no driver
-either; tests/fetch/test_archives.py has their members.
+Nothing reads XML (tests/architecture keeps it so), so there is no case of its entities or depth. Archives other than
+tar.gz are read by no driver either; tests/fetch/test_archives.py has their members.
 """
 
 from __future__ import annotations
