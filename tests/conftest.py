@@ -39,6 +39,7 @@ POSTGRES_FOR_TESTS = "ALTER SYSTEM SET fsync = off"
 """Tests end processes, never the machine, so nothing that they look at depends on fsync."""
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let workers take single tests, and whole files of those that belong together, these first.
 
