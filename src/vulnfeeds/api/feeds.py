@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -18,9 +17,11 @@ from starlette.responses import Response
 
 from vulnfeeds import catalog
 from vulnfeeds.api import tokens
-from vulnfeeds.api.answers import answer, negotiate, send, unchanged
+from vulnfeeds.api.answers import Coded, answer, code, give, negotiate, send, unchanged, wish_of
+from vulnfeeds.api.heads import Heads
 from vulnfeeds.api.parameters import MOST, flag, limit, parameters
-from vulnfeeds.api.ready import Page, ReadyAnswers
+from vulnfeeds.api.ready import Delta, Page, ReadyAnswers
+from vulnfeeds.api.sharing import Shared
 from vulnfeeds.api.since import effective, parse_since
 from vulnfeeds.api.times import show
 from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken
@@ -42,6 +43,7 @@ class FeedRoutes:
         store: Store,
         pages: PageFolder,
         ready: ReadyAnswers,
+        heads: Heads,
         *,
         clock: Callable[[], datetime],
         since_margin: timedelta,
@@ -49,6 +51,8 @@ class FeedRoutes:
         self._store = store
         self._pages = pages
         self._ready = ready
+        self._heads = heads
+        self._deltas = Shared(self._make_delta)
         self._walks = Walks(store)
         self._clock = clock
         self._margin = since_margin
@@ -78,7 +82,7 @@ class FeedRoutes:
         start = since if token is None else token
         if start is None or isinstance(start, WalkToken):
             return await self._whole(request, encoding, feed, group, start, None if most == MOST else most)
-        return answer(request, await run_in_threadpool(self._changes, feed, group, start, most))
+        return await self._changes(request, feed, group, start, most or MOST)
 
     async def record(self, request: Request) -> Response:
         """Answer one record by its key, with its past versions when asked for."""
@@ -100,8 +104,8 @@ class FeedRoutes:
             response = await self._ready_page(request, encoding, place)
             # A walk that outlived its generation goes on in the current one, another one each time.
             if token is None or token.generation == generation:
-                page = Page(feed, group, None if token is None else generation, place.key, encoding)
-                self._keep(request, page, generation, response)
+                asked = None if token is None else generation
+                self._ready.remember(request.scope, Page(feed, group, asked, place.key, encoding))
             return response
         except PageGoneError:
             place = await run_in_threadpool(self._walks.current, feed, group, place.key)
@@ -125,17 +129,41 @@ class FeedRoutes:
         beginning = self._pages.ready(name, encoding)
         if beginning is None:
             beginning = await run_in_threadpool(self._pages.prefix, place.manifest, place.index, encoding)
-        return send(request, encoding, etag, splice(beginning, tail))
+        coded = Coded(encoding, etag, splice(beginning, tail))
+        manifest = place.manifest
+        self._ready.keep(Page(manifest.feed, manifest.group, manifest.generation, place.key, encoding), coded)
+        return send(request, coded)
 
-    def _keep(self, request: Request, page: Page, generation: int, response: Response) -> None:
-        if request.method == "GET" and response.status_code == HTTPStatus.OK:
-            self._ready.keep(request.scope, page, generation, response)
+    async def _changes(
+        self, request: Request, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int
+    ) -> Response:
+        numbers = start if isinstance(start, DeltaToken) else await self._numbers(feed, group, start)
+        wanted = Delta(feed, group, numbers.after, numbers.upto, most, wish_of(request))
+        kept = self._ready.answer(wanted)
+        coded = await self._deltas.get(wanted) if kept is None else kept.coded
+        if numbers is start:
+            self._ready.remember(request.scope, wanted)
+        return give(request, coded)
 
-    def _changes(self, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int | None) -> bytes:
-        if not isinstance(start, DeltaToken):
-            since = start.at if isinstance(start, TimeToken) else start
-            start = self._walks.delta_since(feed, group, effective(since, self._clock(), self._margin))
-        return self._walks.delta(feed, group, start, most)
+    async def _numbers(self, feed: str, group: str, start: TimeToken | datetime) -> DeltaToken:
+        """Return what a time means now."""
+        at = effective(start.at if isinstance(start, TimeToken) else start, self._clock(), self._margin)
+        head = await self._heads.head(feed, group)
+        if head is not None and head.published_at < at:
+            return DeltaToken(head.sequence, head.sequence)
+        return await run_in_threadpool(self._walks.delta_since, feed, group, at)
+
+    async def _make_delta(self, wanted: Delta) -> Coded:
+        numbers, coded = await run_in_threadpool(self._read_delta, wanted)
+        # Other numbers than asked for are those of now and may be others the next time.
+        if (numbers.after, numbers.upto) == (wanted.after, wanted.upto):
+            self._ready.keep(wanted, coded)
+        return coded
+
+    def _read_delta(self, wanted: Delta) -> tuple[DeltaToken, Coded]:
+        token = DeltaToken(wanted.after, wanted.upto)
+        numbers, page = self._walks.delta(wanted.feed, wanted.group, token, wanted.limit)
+        return numbers, code(page, wanted.wish)
 
     def _group_names(self, feed: str) -> list[str]:
         rows = self._store.groups(feed) if is_name(feed) else []
