@@ -23,7 +23,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._finder: Finder | None = None if self.access_log else finder_of(self.config.app)
+        self._finder: Finder | None = None if self.config.access_log else finder_of(self.config.app)
         self._unfinished = 0
         self._answer: Answer | None = None
         self._defaults: list[tuple[bytes, bytes]] = []
@@ -47,6 +47,8 @@ class DirectProtocol(HttpToolsProtocol):
         self._unfinished = 0
         self._answer = self._at_once()
         if self._answer is None:
+            # An answer at once to a request of the same read began to wait for the next one, which is this.
+            self._unset_keepalive_if_required()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
