@@ -149,9 +149,11 @@ class FeedRoutes:
         """Return what a time means now."""
         at = effective(start.at if isinstance(start, TimeToken) else start, self._clock(), self._margin)
         head = await self._heads.head(feed, group)
-        if head is not None and head.published_at < at:
+        if head is None:
+            return await run_in_threadpool(self._walks.delta_since, feed, group, at)
+        if head.published_at < at:
             return DeltaToken(head.sequence, head.sequence)
-        return await run_in_threadpool(self._walks.delta_since, feed, group, at)
+        return DeltaToken(await run_in_threadpool(self._store.position_at, feed, group, at), head.sequence)
 
     async def _make_delta(self, wanted: Delta) -> Coded:
         numbers, coded = await run_in_threadpool(self._read_delta, wanted)

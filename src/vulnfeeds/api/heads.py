@@ -73,6 +73,8 @@ class Heads:
                         answer.set_result(found.get(name))
 
     def _keep(self, revision: int | None, found: dict[Name, Head]) -> None:
+        if revision is None:
+            return
         if revision != self._revision:
             self._revision, self._known = revision, {}
         self._known.update(found)
