@@ -12,13 +12,10 @@ import argparse
 import contextlib
 import gzip
 import os
-import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +25,17 @@ from rich.table import Table
 from benchmarks.clients import TOKEN, serving
 from benchmarks.measure import free_port, service_environment
 from benchmarks.pages import Rate, cpu_seconds, fetch, load
+from benchmarks.publisher import FEED, GROUP, PATH, publish, publisher
 from vulnfeeds.api.tokens import DeltaToken, encode
-from vulnfeeds.records import canonical
 from vulnfeeds.store import open_store
-from vulnfeeds.store.interface import Publication, StagedRecord, Store
-
-FEED, GROUP = "vulnerabilities", "bench:1"
-PATH = f"/v1/feeds/{FEED}/{GROUP}"
-CHANGED, PAUSE = 100, 0.25
 
 
 def main() -> None:
-    """Measure and print two tables, or publish until killed."""
+    """Measure and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--publish", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.publish:
-        publish_on(options.publish, options.records)
     if not shutil.which("wrk"):
         sys.exit("skipped: needs wrk to make the load")
     deltas = Table(title="Deltas, gzip")
@@ -111,59 +100,6 @@ def token_in(raw: bytes) -> str:
     found = TOKEN.search(gzip.decompress(raw))
     assert found is not None, "a page without its end"
     return found[1].decode()
-
-
-@contextlib.contextmanager
-def publisher(url: str, records: int) -> Iterator[None]:
-    """Publish to the group from a process of its own while the block runs."""
-    command = [sys.executable, "-m", "benchmarks.deltas", "--publish", url, "--records", str(records)]
-    with subprocess.Popen(command) as process:
-        try:
-            time.sleep(2)
-            yield
-        finally:
-            process.kill()
-
-
-def publish_on(url: str, records: int) -> None:
-    """Publish changed records again and again."""
-    chosen = random.Random(1)
-    with contextlib.closing(open_store(url)) as store:
-        version = 0
-        while True:
-            version += 1
-            publish(store, chosen.sample(range(records), CHANGED), version)
-            time.sleep(PAUSE)
-
-
-def publish(store: Store, numbers: Any, version: int) -> None:
-    """Publish one version of some records."""
-    task = store.open_task("DriverExecutionTask", driver="bench", feed=FEED)
-    generation = store.digests(FEED, GROUP)[0]
-    keys = [f"CVE-{2000 + number % 25}-{number:06}" for number in numbers]
-    bodies = [canonical.encode(record(key, version)) for key in keys]
-    packed = store.pack("bench", bodies)
-    staged = [
-        StagedRecord(FEED, GROUP, key, canonical.digest(body), pack, "updated" if version else "created")
-        for key, body, pack in zip(keys, bodies, packed, strict=True)
-    ]
-    expected = {(FEED, GROUP): generation}
-    store.publish(Publication(task_id=task, driver="bench", staged=staged, expected=expected))
-
-
-def record(key: str, version: int) -> dict[str, Any]:
-    """Return a record of an operating system."""
-    fix = {"Name": f"package-{key[-3:]}", "NamespaceName": GROUP, "Version": f"1.{version}-{key[-2:]}"}
-    body = {
-        "Name": key,
-        "NamespaceName": GROUP,
-        "Severity": "Medium",
-        "Link": f"https://example.org/{key}",
-        "Description": f"{random.Random(key).getrandbits(400):x}",
-        "Metadata": {},
-        "FixedIn": [{**fix, "VersionFormat": "dpkg", "VendorAdvisory": {"NoAdvisory": False, "AdvisorySummary": []}}],
-    }
-    return {"Vulnerability": body}
 
 
 if __name__ == "__main__":

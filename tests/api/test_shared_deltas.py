@@ -170,14 +170,18 @@ def test_one_making_for_all_who_wait() -> None:
             await go.wait()
             return f"{name} {number}"
 
-        shared = Shared(make)
-        waiting = [asyncio.ensure_future(shared.get(name)) for name in ("a", "a", "b", "a")]
+        shared: Shared[str, str] = Shared()
+
+        def get(name: str) -> asyncio.Future[str]:
+            return asyncio.ensure_future(shared.get(name, lambda: make(name)))
+
+        waiting = [get(name) for name in ("a", "a", "b", "a")]
         await asyncio.sleep(0)
         waiting[0].cancel()
         go.set()
         await asyncio.wait(waiting)
         assert waiting[0].cancelled()
-        return [task.result() for task in waiting[1:]] + [await shared.get("a")]
+        return [task.result() for task in waiting[1:]] + [await get("a")]
 
     assert asyncio.run(scene()) == ["a 1", "b 2", "a 1", "a 3"]
 
@@ -188,15 +192,15 @@ def test_an_error_is_everybodys_and_not_kept() -> None:
     async def scene() -> list[object]:
         tries: list[int] = []
 
-        async def make(_: str) -> str:
+        async def make() -> str:
             tries.append(1)
             await asyncio.sleep(0)
             if len(tries) == 1:
                 raise ValueError("no")
             return "yes"
 
-        shared = Shared(make)
-        first = await asyncio.gather(*(shared.get("a") for _ in range(3)), return_exceptions=True)
-        return [*map(str, first), await shared.get("a")]
+        shared: Shared[str, str] = Shared()
+        first = await asyncio.gather(*(shared.get("a", make) for _ in range(3)), return_exceptions=True)
+        return [*map(str, first), await shared.get("a", make)]
 
     assert asyncio.run(scene()) == ["no", "no", "no", "yes"]

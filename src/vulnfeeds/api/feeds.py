@@ -5,8 +5,9 @@ A page that is kept ready is answered in the event loop: no thread, no database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -52,7 +53,8 @@ class FeedRoutes:
         self._pages = pages
         self._ready = ready
         self._heads = heads
-        self._deltas = Shared(self._make_delta)
+        self._places: Shared[tuple[str, str, WalkToken], Place] = Shared()
+        self._makings: Shared[Page | Delta, Coded] = Shared()
         self._walks = Walks(store)
         self._clock = clock
         self._margin = since_margin
@@ -115,32 +117,45 @@ class FeedRoutes:
 
     async def _place(self, feed: str, group: str, token: WalkToken | None) -> Place:
         if token is None:
-            return await run_in_threadpool(self._walks.current, feed, group)
+            head = await self._heads.head(feed, group)
+            if head is None:
+                return await run_in_threadpool(self._walks.current, feed, group)
+            token = WalkToken(head.generation, "")
         if (kept := self._walks.kept(feed, group, token)) is not None:
             return kept
-        return await run_in_threadpool(self._walks.find, feed, group, token)
+        finding = partial(run_in_threadpool, self._walks.find, feed, group, token)
+        return await self._places.get((feed, group, token), finding)
 
     async def _ready_page(self, request: Request, encoding: Encoding, place: Place) -> Response:
-        name = place.manifest.pages[place.index].name
+        manifest = place.manifest
         tail = closing(place.token_for(place.following()))
+        name = manifest.pages[place.index].name
         etag = f'"{name}-{xxhash.xxh3_64_hexdigest(tail)}-{encoding}"'
         if (known := unchanged(request, etag)) is not None:
             return known
-        beginning = self._pages.ready(name, encoding)
-        if beginning is None:
-            beginning = await run_in_threadpool(self._pages.prefix, place.manifest, place.index, encoding)
-        coded = Coded(encoding, etag, splice(beginning, tail))
-        manifest = place.manifest
-        self._ready.keep(Page(manifest.feed, manifest.group, manifest.generation, place.key, encoding), coded)
-        return send(request, coded)
+        page = Page(manifest.feed, manifest.group, manifest.generation, place.key, encoding)
+
+        async def make() -> Coded:
+            beginning = self._pages.ready(name, encoding)
+            if beginning is None:
+                beginning = await run_in_threadpool(self._pages.prefix, manifest, place.index, encoding)
+            coded = Coded(encoding, etag, splice(beginning, tail))
+            self._ready.keep(page, coded)
+            return coded
+
+        return send(request, await self._get(page, make))
+
+    async def _get(self, wanted: Page | Delta, make: Callable[[], Awaitable[Coded]]) -> Coded:
+        """Return an answer from memory, from a making that is under way, or made now."""
+        kept = self._ready.answer(wanted)
+        return await self._makings.get(wanted, make) if kept is None else kept.coded
 
     async def _changes(
         self, request: Request, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int
     ) -> Response:
         numbers = start if isinstance(start, DeltaToken) else await self._numbers(feed, group, start)
         wanted = Delta(feed, group, numbers.after, numbers.upto, most, wish_of(request))
-        kept = self._ready.answer(wanted)
-        coded = await self._deltas.get(wanted) if kept is None else kept.coded
+        coded = await self._get(wanted, partial(self._make_delta, wanted))
         if numbers is start:
             self._ready.remember(request.scope, wanted)
         return give(request, coded)

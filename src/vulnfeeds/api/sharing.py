@@ -11,26 +11,22 @@ Made = TypeVar("Made")
 
 
 class Shared(Generic[Wanted, Made]):
-    """Makes things that are the same for all who want them; belongs to one event loop."""
+    """Makings under way; what is made is the same for all who want it. Belongs to one event loop."""
 
-    def __init__(self, make: Callable[[Wanted], Awaitable[Made]]) -> None:
-        self._make = make
-        self._under_way: dict[Wanted, asyncio.Task[Made]] = {}
+    def __init__(self) -> None:
+        self._under_way: dict[Wanted, asyncio.Future[Made]] = {}
 
-    async def get(self, wanted: Wanted) -> Made:
-        """Return what is wanted, made now or by a making that is under way; raises what the making raises."""
-        task = self._under_way.get(wanted)
-        if task is None:
-            task = self._under_way[wanted] = asyncio.ensure_future(self._go(wanted))
-            task.add_done_callback(lambda done: self._end(wanted, done))
+    async def get(self, wanted: Wanted, make: Callable[[], Awaitable[Made]]) -> Made:
+        """Return what is wanted, by a making that is under way or else by `make`; raises what the making raises."""
+        making = self._under_way.get(wanted)
+        if making is None:
+            making = self._under_way[wanted] = asyncio.ensure_future(make())
+            making.add_done_callback(lambda done: self._end(wanted, done))
         # One client that goes away must not take it from the others.
-        return await asyncio.shield(task)
+        return await asyncio.shield(making)
 
-    async def _go(self, wanted: Wanted) -> Made:
-        return await self._make(wanted)
-
-    def _end(self, wanted: Wanted, task: asyncio.Task[Made]) -> None:
+    def _end(self, wanted: Wanted, making: asyncio.Future[Made]) -> None:
         del self._under_way[wanted]
         # Looked at, so that an error that nobody waits for any more is not reported as lost.
-        if not task.cancelled():
-            task.exception()
+        if not making.cancelled():
+            making.exception()
