@@ -12,7 +12,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from vulnfeeds.api.finding import Finder
-from vulnfeeds.api.ready import Answer, form_of
+from vulnfeeds.api.ready import LONGEST_FORM, Answer, Form, form_of
 
 LONGEST_HEAD: Final = 64 << 10
 """Bytes that a request may take before its head is whole; a read of the socket may go beyond it once."""
@@ -25,6 +25,11 @@ class DirectProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._finder: Finder | None = None if self.config.access_log else finder_of(self.config.app)
         self._unfinished = 0
+        self._is_between = True
+        """No request has begun that is not whole."""
+        self._begun = 0
+        """How many requests began in the bytes that are being parsed."""
+        self._form: Form | None = None
         self._answer: Answer | None = None
         self._defaults: list[tuple[bytes, bytes]] = []
         self._opening = STATUS_LINE[200]
@@ -32,15 +37,32 @@ class DirectProtocol(HttpToolsProtocol):
         """How many requests were answered at once: for those who watch whether a connection is used."""
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the socket."""
+        """Take bytes from the socket; those of a request that came before, whole and alone, are not parsed again."""
+        begins = self._is_between and len(data) <= LONGEST_FORM
+        if begins and self._finder is not None and self._is_free():
+            answer = self._finder.at_once(data)
+            if answer is not None:
+                self._send(answer)
+                return
         self._unfinished += len(data)
+        self._begun, self._form = 0, None
         super().data_received(data)
+        if begins and self._form is not None and self._finder is not None and self._begun == 1 and self._is_between:
+            self._finder.same(data, self._form)
         if self._unfinished <= LONGEST_HEAD or self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
             self.send_400_response("Invalid HTTP request received.")
         else:
             self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """Begin a request. Its scope is made when the application is to be asked."""
+        self._is_between = False
+        self._begun += 1
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """Begin to answer: the head is whole."""
@@ -49,6 +71,7 @@ class DirectProtocol(HttpToolsProtocol):
         if self._answer is None:
             # An answer at once to a request of the same read began to wait for the next one, which is this.
             self._unset_keepalive_if_required()
+            self._make_scope()
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -59,26 +82,41 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request; send its answer if that is ready."""
         self._unfinished = 0
+        self._is_between = True
         if self._answer is None:
             super().on_message_complete()
             return
         answer, self._answer = self._answer, None
-        self.transport.writelines((self._begin(), answer.lines, answer.coded.body))
-        self.answered += 1
-        self.on_response_complete()
+        self._send(answer)
+
+    def _make_scope(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.headers += headers
+        self.url, self.expect_100_continue = url, expects
+
+    def _is_free(self) -> bool:
+        """Say whether an answer may be sent now: none is under way, and the client has taken all that it was sent.
+
+        A client that takes nothing waits its turn the long way, so that no second answer piles up here.
+        """
+        is_idle = self.cycle is None or self.cycle.response_complete
+        return is_idle and not self.transport.get_write_buffer_size() and not self.transport.is_closing()
 
     def _at_once(self) -> Answer | None:
         """Return the answer to the request whose head is read, None when it must take the long way."""
-        if self._finder is None or not (self.cycle is None or self.cycle.response_complete):
-            return None
-        # A client that has not taken what it was sent waits its turn the long way: no second answer piles up here.
-        if self.transport.get_write_buffer_size() or self.transport.is_closing():
+        if self._finder is None or not self._is_free():
             return None
         parser = self.parser
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
-        form = form_of(self.url, self.headers)
-        return None if form is None else self._finder.at_once(form)
+        self._form = form_of(self.url, self.headers)
+        return None if self._form is None else self._finder.at_once(self._form)
+
+    def _send(self, answer: Answer) -> None:
+        self.transport.writelines((self._begin(), answer.lines, answer.coded.body))
+        self.answered += 1
+        self.on_response_complete()
 
     def _begin(self) -> bytes:
         """Return the status line and the headers that the server gives to every answer; they change each second."""

@@ -16,8 +16,12 @@ class Finder:
         self._answers = answers
         self._heads = heads
 
-    def at_once(self, form: Form) -> Answer | None:
-        """Return the answer to a request of this form if that takes no waiting, else None."""
+    def same(self, data: bytes, form: Form) -> None:
+        """Remember that these bytes are a whole plain GET of this form, and nothing else."""
+        self._answers.same(data, form)
+
+    def at_once(self, form: Form | bytes) -> Answer | None:
+        """Return the answer to a request of this form, or of these bytes, if that takes no waiting, else None."""
         asked = self._answers.asked(form)
         if isinstance(asked, Page) and asked.generation is None:
             head = self._heads.at_once(asked.feed, asked.group)

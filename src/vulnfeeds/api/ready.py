@@ -24,8 +24,8 @@ ASKED: Final = "vulnfeeds.asked"
 """Where a request's form lies in its scope."""
 
 _KEPT_FORMS: Final = 4096
-_LONGEST_FORM: Final = 1000
-"""Bytes of target and headers of a request that is remembered; with the number above, 4 MB at the most."""
+LONGEST_FORM: Final = 1000
+"""Bytes of a request's form that is remembered; with the number above, 4 MB at the most."""
 _OVERHEAD: Final = 3000
 """Bytes that an answer takes beside its body, roughly."""
 _LONG_WAY: Final = frozenset(
@@ -94,7 +94,7 @@ def form_of(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Form | Non
         elif name in _LONG_WAY:
             return None
     length = len(target) + len(accept or b"") + len(encoding or b"")
-    return (target, accept, encoding) if length <= _LONGEST_FORM else None
+    return (target, accept, encoding) if length <= LONGEST_FORM else None
 
 
 class ReadyAnswers:
@@ -103,16 +103,25 @@ class ReadyAnswers:
     def __init__(self, most_bytes: int = MEMORY) -> None:
         self._most = most_bytes
         self._bytes = 0
-        self._forms: OrderedDict[Form, Page | Delta] = OrderedDict()
+        self._forms: OrderedDict[Form | bytes, Page | Delta] = OrderedDict()
         self._answers: OrderedDict[Page | Delta, Answer] = OrderedDict()
 
     def remember(self, scope: Scope, asked: Page | Delta) -> None:
         """Remember what a request asks for, so that the next one like it is answered from memory."""
         form: Form | None = scope.get(ASKED)
         if form is not None:
-            self._forms[form] = asked
-            if len(self._forms) > _KEPT_FORMS:
-                self._forms.popitem(last=False)
+            self._remember(form, asked)
+
+    def same(self, data: bytes, form: Form) -> None:
+        """Remember that these bytes are a whole plain GET of this form, and nothing else."""
+        asked = self._forms.get(form)
+        if asked is not None and len(data) <= LONGEST_FORM:
+            self._remember(data, asked)
+
+    def _remember(self, form: Form | bytes, asked: Page | Delta) -> None:
+        self._forms[form] = asked
+        if len(self._forms) > _KEPT_FORMS:
+            self._forms.popitem(last=False)
 
     def keep(self, page: Page | Delta, coded: Coded) -> None:
         """Keep an answer: a page of a generation, or of the changes between two numbers."""
@@ -125,7 +134,7 @@ class ReadyAnswers:
             _, dropped = self._answers.popitem(last=False)
             self._bytes -= len(dropped.coded.body) + _OVERHEAD
 
-    def asked(self, form: Form) -> Page | Delta | None:
+    def asked(self, form: Form | bytes) -> Page | Delta | None:
         """Return what a request asks for when one like it was answered lately."""
         found = self._forms.get(form)
         if found is not None:
