@@ -3,8 +3,8 @@
 python -m benchmarks.deltas [--records N] [--seconds N]
 
 One group with made-up records of an operating system, about 400 bytes each. A delta is walked once by the client for
-whom its pages are made, and once again by one who gets them as they were made; "since without change" is the CPU ms of
-a request that has its own time and gets nothing. While pages are asked for, another process publishes
+whom its pages are made, and once again by one who gets them as they were made; "since without change" is the CPU ms
+of a request that has its own time and gets nothing. While pages are asked for, another process publishes
 (`benchmarks.publisher`).
 """
 

@@ -189,6 +189,26 @@ def test_what_is_ready_does_not_reach_the_application(counting: Counting, counte
         assert counting.requests - before == 3
 
 
+def test_a_request_is_known_by_its_bytes(app: Starlette) -> None:
+    """One that came whole and alone is, unless it holds a password; one that came in parts or in company is not."""
+    plain, secret = request(FIRST), request(FIRST, "Authorization: Basic eDp5")
+    early, late, parts = request(FIRST, "X: 1"), request(FIRST, "X: 2"), request(FIRST, "X: 3")
+    with live_service(app) as base, connect(base) as connection:
+        for _ in range(3):
+            for data in (plain, secret):
+                connection.sendall(data)
+                assert one_answer(connection)[0].startswith(b"HTTP/1.1 200 ")
+        connection.sendall(parts[:20])
+        # The health answer comes when the first part has been read.
+        said_to(base, [request("/health", "Connection: close")])
+        connection.sendall(parts[20:])
+        one_answer(connection)
+        connection.sendall(early + late)
+        one_answer(connection)
+        known = {data: app.state.finder.at_once(data) is not None for data in (plain, secret, early, late, parts)}
+    assert known == {plain: True, secret: False, early: False, late: False, parts: False}
+
+
 def test_a_publish_is_seen_on_a_connection_that_is_kept(
     counting: Counting, counted: str, filled: Store, sqlite_url: str
 ) -> None:

@@ -2,7 +2,8 @@
 
 A plain GET whose answer lies in memory is answered when its last byte is read: no scope, no task, no messages, only
 three pieces of bytes to the transport. Everything else takes uvicorn's own way, and so does a request that must wait
-for its turn behind another one, or whose client has not taken what it was sent before.
+for its turn behind another one, or whose client has not taken what it was sent before. A request whose bytes came
+before, as a whole and alone, means what it meant then and is not parsed again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from vulnfeeds.api.ready import LONGEST_FORM, Answer, Form, form_of
 
 LONGEST_HEAD: Final = 64 << 10
 """Bytes that a request may take before its head is whole; a read of the socket may go beyond it once."""
+_SECRETS: Final = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+"""Headers that the service ignores; nothing of it remembers what is in them."""
 
 
 class DirectProtocol(HttpToolsProtocol):
@@ -47,8 +50,8 @@ class DirectProtocol(HttpToolsProtocol):
         self._unfinished += len(data)
         self._begun, self._form = 0, None
         super().data_received(data)
-        if begins and self._form is not None and self._finder is not None and self._begun == 1 and self._is_between:
-            self._finder.same(data, self._form)
+        if begins and self._begun == 1 and self._is_between:
+            self._recall(data)
         if self._unfinished <= LONGEST_HEAD or self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
@@ -112,6 +115,12 @@ class DirectProtocol(HttpToolsProtocol):
             return None
         self._form = form_of(self.url, self.headers)
         return None if self._form is None else self._finder.at_once(self._form)
+
+    def _recall(self, data: bytes) -> None:
+        """Remember the bytes of a request that came whole and alone, unless they hold secrets."""
+        if self._form is None or self._finder is None or any(name in _SECRETS for name, _ in self.headers):
+            return
+        self._finder.same(data, self._form)
 
     def _send(self, answer: Answer) -> None:
         self.transport.writelines((self._begin(), answer.lines, answer.coded.body))
