@@ -277,6 +277,17 @@ def test_the_end_of_the_service_ends_its_connections(app: Starlette) -> None:
         assert connection.recv(1) == b""
 
 
+def test_empty_lines_between_requests(url: str) -> None:
+    """A client may send some before each request, as often as it likes: the bound is for each request."""
+    with connect(url) as connection:
+        for _ in range(40):
+            connection.sendall(b"\r\n" * 1000)
+            # Read apart from the request, which then comes as it came before.
+            said_to(url, [request("/health", "Connection: close")])
+            connection.sendall(request(FIRST))
+            assert one_answer(connection)[0].startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_garbled_request_after_an_answer(url: str) -> None:
     """What makes no sense on a connection that was answered from memory is a 400 and its end."""
     with connect(url) as connection:

@@ -45,6 +45,7 @@ class DirectProtocol(HttpToolsProtocol):
         if begins and self._finder is not None and self._is_free():
             answer = self._finder.at_once(data)
             if answer is not None:
+                self._unfinished = 0
                 self._send(answer)
                 return
         self._unfinished += len(data)
