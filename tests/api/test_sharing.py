@@ -1,4 +1,4 @@
-"""Pages of changes that many ask for: read once, the same for all, and never those of another state."""
+"""What many ask for: read once, the same for all, and never that of another state."""
 
 from __future__ import annotations
 
@@ -155,6 +155,22 @@ def test_many_at_once_read_once(client: httpx2.Client, counted: CountedStore) ->
     with ThreadPoolExecutor(16) as pool:
         assert len(set(pool.map(ask, range(48)))) == 1
     assert counted.asked["delta"] == 1
+
+
+def test_a_first_page_after_a_publish_is_made_once(
+    client: httpx2.Client, counted: CountedStore, filled: Store
+) -> None:
+    """Clients that come together after a publish get its first page from one reading of its manifest."""
+
+    def ask(_: int) -> str:
+        return httpx2.get(f"{client.base_url}{PATH}").json()["data"][0]["Vulnerability"]["Description"]
+
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(1, 4):
+            changed(filled, 1, f"text {number}")
+            counted.asked.clear()
+            assert set(pool.map(ask, range(32))) == {f"text {number}"}
+            assert counted.asked["manifest"] == 1
 
 
 def test_one_making_for_all_who_wait() -> None:
