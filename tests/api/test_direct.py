@@ -191,8 +191,8 @@ def test_what_is_ready_does_not_reach_the_application(counting: Counting, counte
 
 def test_a_request_is_known_by_its_bytes(app: Starlette) -> None:
     """One that came whole and alone is, unless it holds a password; one that came in parts or in company is not."""
-    plain, secret = request(FIRST), request(FIRST, "Authorization: Basic eDp5")
-    early, late, parts = request(FIRST, "X: 1"), request(FIRST, "X: 2"), request(FIRST, "X: 3")
+    plain, secret = request(CHANGES), request(CHANGES, "Authorization: Basic eDp5")
+    early, late, parts = request(CHANGES, "X: 1"), request(CHANGES, "X: 2"), request(CHANGES, "X: 3")
     with live_service(app) as base, connect(base) as connection:
         for _ in range(3):
             for data in (plain, secret):
@@ -205,8 +205,29 @@ def test_a_request_is_known_by_its_bytes(app: Starlette) -> None:
         one_answer(connection)
         connection.sendall(early + late)
         one_answer(connection)
-        known = {data: app.state.finder.at_once(data) is not None for data in (plain, secret, early, late, parts)}
-    assert known == {plain: True, secret: False, early: False, late: False, parts: False}
+        # And this one when all of the bytes above are done with.
+        said_to(base, [request("/health", "Connection: close")])
+        known = {
+            data: app.state.finder.at_once(data) is not None
+            for data in (plain, secret, early, late, early + late, parts)
+        }
+    assert known == {plain: True, secret: False, early: False, late: False, early + late: False, parts: False}
+
+
+def test_known_bytes_inside_another_request(url: str) -> None:
+    """They are a part of that request, as anything would be there: one answer comes, to what began first."""
+    known = request(CHANGES)
+    with connect(url) as connection:
+        for _ in range(3):
+            connection.sendall(known)
+            one_answer(connection)
+        connection.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        # Read apart from what follows.
+        said_to(url, [request("/health", "Connection: close")])
+        connection.sendall(known)
+        assert one_answer(connection)[1] == b'"ok"'
+        connection.sendall(request("/health", "Connection: close"))
+        assert heard(connection).count(b"HTTP/1.1 ") == 1
 
 
 def test_a_publish_is_seen_on_a_connection_that_is_kept(
