@@ -2,8 +2,10 @@
 
 python -m benchmarks.deltas [--records N] [--seconds N]
 
-One group with made-up records of an operating system, about 400 bytes each. While pages are asked for, another
-process publishes 100 changed records, spread over the group, again and again with a quarter of a second between.
+One group with made-up records of an operating system, about 400 bytes each. A delta is walked once by the client for
+whom its pages are made, and once again by one who gets them as they were made; "since without change" is the CPU ms
+of a request that has its own time and gets nothing. While pages are asked for, another process publishes
+(`benchmarks.publisher`).
 """
 
 from __future__ import annotations
@@ -11,16 +13,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import http.client
 import os
-import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -28,29 +30,21 @@ from rich.table import Table
 from benchmarks.clients import TOKEN, serving
 from benchmarks.measure import free_port, service_environment
 from benchmarks.pages import Rate, cpu_seconds, fetch, load
+from benchmarks.publisher import FEED, GROUP, PATH, publish, publisher
 from vulnfeeds.api.tokens import DeltaToken, encode
-from vulnfeeds.records import canonical
 from vulnfeeds.store import open_store
-from vulnfeeds.store.interface import Publication, StagedRecord, Store
-
-FEED, GROUP = "vulnerabilities", "bench:1"
-PATH = f"/v1/feeds/{FEED}/{GROUP}"
-CHANGED, PAUSE = 100, 0.25
 
 
 def main() -> None:
-    """Measure and print two tables, or publish until killed."""
+    """Measure and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--publish", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.publish:
-        publish_on(options.publish, options.records)
     if not shutil.which("wrk"):
         sys.exit("skipped: needs wrk to make the load")
     deltas = Table(title="Deltas, gzip")
-    for name in ("records", "pages", "MB", "s", "CPU ms a page", "CPU ms a request without change"):
+    for name in ("records", "pages", "MB", "s", "CPU ms a page", "again: s", "CPU ms a page", "since without change"):
         deltas.add_column(name, justify="right")
     during = Table(title=f"Pages of a group of {options.records:,} records, 8 at once, gzip")
     for name in ("page", "meanwhile", "requests/s", "p50 ms", "p99 ms", "CPU ms"):
@@ -60,12 +54,11 @@ def main() -> None:
         with contextlib.closing(open_store(url)) as store:
             publish(store, range(options.records), 0)
         port = free_port()
-        environment = service_environment(home, "", PORT=port, STORE=url)
+        environment = service_environment(home, "", PORT=port, STORE=url, SINCE_MARGIN_SECONDS=0)
         with serving(home, environment, port) as (address, process):
             for size in (10, 1_000, options.records):
                 deltas.add_row(*delta(address, process, size, options.records))
-            token = encode(FEED, GROUP, DeltaToken(options.records, options.records))
-            nothing = load(f"{address}{PATH}?next_token={token}", process, "gzip", 8, options.seconds)
+            nothing = load(f"{address}{PATH}?since=2999-01-01", process, "gzip", 8, options.seconds)
             deltas.columns[-1].footer = f"{nothing.cpu_ms:.2f}"
             deltas.show_footer = True
             deep = PATH + "?next_token=" + token_of(address)
@@ -86,19 +79,46 @@ def shown(rate: Rate) -> list[str]:
 
 
 def delta(address: str, process: Any, size: int, last: int) -> list[str]:
-    """Get the last `size` changes, page after page, and return the columns."""
-    token = encode(FEED, GROUP, DeltaToken(last - size, last))
+    """Get `size` changes, page after page, and return the columns: made for the first who asks, and once again.
+
+    Each round is between two other numbers, so that no page of it was asked for before.
+    """
+    rounds = max(1, min(300, 3_000 // size))
+    tokens = [DeltaToken(last - each - size, last - each) for each in range(rounds)]
+    made, again = (walk(address, process, tokens) for _ in range(2))
+    counts = [f"{size:,}", f"{made.pages // rounds:,}", f"{made.size / rounds / 1e6:.2f}"]
+    times = [
+        text for each in (made, again) for text in (f"{each.s / rounds:.4f}", f"{each.cpu / each.pages * 1e3:.2f}")
+    ]
+    return [*counts, *times, ""]
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What walks over changes took, all of them together."""
+
+    pages: int
+    size: int
+    """Bytes received."""
+    s: float
+    cpu: float
+    """Seconds of the service."""
+
+
+def walk(address: str, process: Any, tokens: list[DeltaToken]) -> Walked:
+    """Get the changes between each two numbers, on one connection as clients do."""
+    host = urlsplit(address)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
     pages, received, spent, began = 0, 0, cpu_seconds(process), time.monotonic()
-    rounds = max(1, 3_000 // size)
-    for _ in range(rounds):
-        following = token
+    for token in tokens:
+        following = encode(FEED, GROUP, token)
         while following:
-            raw = fetch(f"{address}{PATH}?next_token={following}", "gzip")
+            connection.request("GET", f"{PATH}?next_token={following}", headers={"Accept-Encoding": "gzip"})
+            raw = connection.getresponse().read()
             following = token_in(raw)
             pages, received = pages + 1, received + len(raw)
-    seconds, spent = time.monotonic() - began, cpu_seconds(process) - spent
-    counts = [f"{size:,}", f"{pages // rounds:,}", f"{received / rounds / 1e6:.2f}"]
-    return [*counts, f"{seconds / rounds:.3f}", f"{spent / pages * 1e3:.1f}", ""]
+    connection.close()
+    return Walked(pages, received, time.monotonic() - began, cpu_seconds(process) - spent)
 
 
 def token_of(address: str) -> str:
@@ -107,64 +127,10 @@ def token_of(address: str) -> str:
 
 
 def token_in(raw: bytes) -> str:
-    """Return the token of a page."""
-    found = TOKEN.search(gzip.decompress(raw))
+    """Return the token of a page; a small one comes as it is."""
+    found = TOKEN.search(gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw)
     assert found is not None, "a page without its end"
     return found[1].decode()
-
-
-@contextlib.contextmanager
-def publisher(url: str, records: int) -> Iterator[None]:
-    """Publish to the group from a process of its own while the block runs."""
-    command = [sys.executable, "-m", "benchmarks.deltas", "--publish", url, "--records", str(records)]
-    with subprocess.Popen(command) as process:
-        try:
-            time.sleep(2)
-            yield
-        finally:
-            process.kill()
-
-
-def publish_on(url: str, records: int) -> None:
-    """Publish changed records again and again."""
-    chosen = random.Random(1)
-    with contextlib.closing(open_store(url)) as store:
-        version = 0
-        while True:
-            version += 1
-            publish(store, chosen.sample(range(records), CHANGED), version)
-            time.sleep(PAUSE)
-
-
-def publish(store: Store, numbers: Any, version: int) -> None:
-    """Publish one version of some records."""
-    task = store.open_task("DriverExecutionTask", driver="bench", feed=FEED)
-    head = store.group(FEED, GROUP)
-    generation = head.generation if head else 0
-    keys = [f"CVE-{2000 + number % 25}-{number:06}" for number in numbers]
-    bodies = [canonical.encode(record(key, version)) for key in keys]
-    packed = store.pack("bench", bodies)
-    staged = [
-        StagedRecord(FEED, GROUP, key, canonical.digest(body), pack, "updated" if version else "created")
-        for key, body, pack in zip(keys, bodies, packed, strict=True)
-    ]
-    expected = {(FEED, GROUP): generation}
-    store.publish(Publication(task_id=task, driver="bench", staged=staged, expected=expected))
-
-
-def record(key: str, version: int) -> dict[str, Any]:
-    """Return a record of an operating system."""
-    fix = {"Name": f"package-{key[-3:]}", "NamespaceName": GROUP, "Version": f"1.{version}-{key[-2:]}"}
-    body = {
-        "Name": key,
-        "NamespaceName": GROUP,
-        "Severity": "Medium",
-        "Link": f"https://example.org/{key}",
-        "Description": f"{random.Random(key).getrandbits(400):x}",
-        "Metadata": {},
-        "FixedIn": [{**fix, "VersionFormat": "dpkg", "VendorAdvisory": {"NoAdvisory": False, "AdvisorySummary": []}}],
-    }
-    return {"Vulnerability": body}
 
 
 if __name__ == "__main__":

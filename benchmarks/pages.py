@@ -1,6 +1,9 @@
 """How fast a ready page is served, beside nginx serving the same bytes from a file.
 
-python -m benchmarks.pages [--seconds N] [--connections N...] [--encodings NAME...]
+python -m benchmarks.pages [--seconds N] [--connections N...] [--encodings NAME...] [--records N]
+
+The second table is of a group of its own, with N records: while nothing else happens, and while another process
+publishes to it four times a second. nginx then serves the same bytes throughout, beside the same publisher.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import free_port, measure, replay, service_environment
+from benchmarks.publisher import PATH, publish, publisher
+from vulnfeeds.store import open_store
 
 GROUPS = ("/v1/feeds/vulnerabilities/alpine:3.18", "/v1/feeds/nvdv2/nvdv2:cves")
 """Pages of the smallest and of the largest records."""
@@ -58,17 +63,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--encodings", nargs="+", default=["gzip", "identity"])
+    parser.add_argument("--records", type=int, default=20_000)
     options = parser.parse_args()
     if not shutil.which("wrk"):
         sys.exit("skipped: needs wrk to make the load")
-    table = Table(title="Ready pages of two groups, beside nginx with the same bytes in a file")
-    for name in ("page", "kB", "coding", "at once", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "x nginx"):
-        table.add_column(name, justify="left" if name in ("page", "server", "coding") else "right")
+    ready = table_of("Ready pages of two groups, beside nginx with the same bytes in a file", "coding")
+    during = table_of(f"Pages of a group of {options.records:,} records, gzip", "meanwhile")
     with (
         tempfile.TemporaryDirectory(prefix="vulnfeeds-pages-") as folder,
         service(Path(folder)) as (address, process),
     ):
-        for name, path in paths(address):
+        for name, path in paths(address, GROUPS):
             for encoding in options.encodings:
                 page = fetch(address + path, encoding)
                 with nginx_of(Path(folder), page, encoding) as (file, nginx):
@@ -76,17 +81,64 @@ def main() -> None:
                         asked = (encoding, connections, options.seconds)
                         ours = load(address + path, process, *asked)
                         theirs = load(file, nginx, *asked) if nginx else None
-                        for server, rate in (("vulnfeeds", ours), ("nginx", theirs)):
-                            left = [name, f"{len(page) / 1e3:.0f}", encoding, str(connections), server]
-                            table.add_row(*left, *shown(rate, theirs))
+                        add_rows(ready, [name, f"{len(page) / 1e3:.0f}", encoding, str(connections)], ours, theirs)
+        while_publishing(during, options, Path(folder), address, process)
         memory = process.memory_info().rss / 1e6
-    Console(width=120).print(table)
+    console = Console(width=130)
+    console.print(ready)
+    console.print(during)
     print(f"memory of the service at the end: {memory:.0f} MB; load average {os.getloadavg()[0]:.1f}")
 
 
-def paths(address: str) -> Iterator[tuple[str, str]]:
+def while_publishing(
+    table: Table, options: argparse.Namespace, home: Path, address: str, process: psutil.Process
+) -> None:
+    """Measure the first and the last page of the publisher's group, without it and with it."""
+    url = f"sqlite:///{home}/vulnfeeds.sqlite"
+    with contextlib.closing(open_store(url)) as store:
+        publish(store, range(options.records), 0)
+    for name, path in paths(address, (PATH,)):
+        page = fetch(address + path, "gzip")
+        with nginx_of(home, page, "gzip") as (file, nginx):
+            for meanwhile in ("nothing", "publishes"):
+                with publisher(url, options.records) if meanwhile == "publishes" else contextlib.nullcontext():
+                    for connections in options.connections:
+                        asked = ("gzip", connections, options.seconds)
+                        ours = load(address + path, process, *asked)
+                        theirs = load(file, nginx, *asked) if nginx else None
+                        add_rows(table, [name, f"{len(page) / 1e3:.0f}", meanwhile, str(connections)], ours, theirs)
+
+
+def table_of(title: str, third: str) -> Table:
+    """Return an empty table."""
+    table = Table(title=title)
+    names = (
+        "page",
+        "kB",
+        third,
+        "at once",
+        "server",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU ms",
+        "of nginx",
+        "CPU x",
+    )
+    for name in names:
+        table.add_column(name, justify="left" if name in ("page", "server", third) else "right")
+    return table
+
+
+def add_rows(table: Table, left: list[str], ours: Rate, theirs: Rate | None) -> None:
+    """Add a row for the service and one for nginx."""
+    for server, rate in (("vulnfeeds", ours), ("nginx", theirs)):
+        table.add_row(*left, server, *shown(rate, theirs))
+
+
+def paths(address: str, groups: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield the first and the last page of each group: what it is, and its path."""
-    for group in GROUPS:
+    for group in groups:
         name = group.rpartition("/")[2]
         yield f"{name}, first", group
         token = json.loads(fetch(address + group, "identity"))["next_token"]
@@ -98,11 +150,11 @@ def paths(address: str) -> Iterator[tuple[str, str]]:
 
 
 def shown(rate: Rate | None, nginx: Rate | None) -> list[str]:
-    """Return the columns of one measurement."""
+    """Return the columns of one measurement; the last two compare requests a second and CPU a request with nginx."""
     if rate is None:
-        return ["not installed", "", "", "", ""]
-    factor = f"{rate.cpu_ms / nginx.cpu_ms:.1f}" if nginx else ""
-    return [f"{rate.per_second:,.0f}", f"{rate.p50_ms:.2f}", f"{rate.p99_ms:.1f}", f"{rate.cpu_ms:.3f}", factor]
+        return ["not installed", "", "", "", "", ""]
+    beside = [f"{rate.per_second / nginx.per_second:.2f}", f"{rate.cpu_ms / nginx.cpu_ms:.1f}"] if nginx else ["", ""]
+    return [f"{rate.per_second:,.0f}", f"{rate.p50_ms:.2f}", f"{rate.p99_ms:.1f}", f"{rate.cpu_ms:.3f}", *beside]
 
 
 @contextlib.contextmanager

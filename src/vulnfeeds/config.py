@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_patience_seconds: Positive = 30
     """Seconds that a client may take to send a request, or to take 1 KiB a second of an answer on average."""
     answers_memory_mb: NotNegative = 64
-    """Most MiB of ready pages to keep in memory; those used longest ago go first. 0: none."""
+    """Most MiB of ready pages and changes to keep in memory; those used longest ago go first. 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     nvd_api_key: Secret = Secret()

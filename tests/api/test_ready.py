@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from starlette.responses import Response
 
 from tests.api.filling import Clock, names, os_record, publish
+from vulnfeeds.api.answers import Coded
 from vulnfeeds.api.app import create_app
 from vulnfeeds.api.ready import Page, ReadyAnswers
 from vulnfeeds.errors import StoreUnavailableError
@@ -98,6 +98,10 @@ class FickleStore:
         self._store = store
         self.error: Exception | None = None
 
+    def peek_revision(self) -> int | None:
+        """What the store tells at once: nothing while it is off."""
+        return self._store.peek_revision() if self.error is None else None
+
     def __getattr__(self, name: str) -> object:
         if self.error is not None:
             raise self.error
@@ -121,18 +125,18 @@ def test_memory_hides_no_error(filled: Store, pages: PageFolder, clock: Clock) -
 
 def test_the_bound_holds() -> None:
     """The answers used longest ago go; one that is larger than the bound is not kept at all."""
-    ready = ReadyAnswers(10_000)
+    ready = ReadyAnswers(12_000)
 
     def keep(generation: int, size: int) -> Page:
         page = Page("f", "g", generation, "", "gzip")
-        ready.keep({"vulnfeeds.asked": (f"/{generation}", b"", None, None)}, page, generation, Response(b"x" * size))
+        ready.keep(page, Coded("gzip", '"etag"', b"x" * size))
         return page
 
     first, second = keep(1, 2000), keep(2, 2000)
     assert ready.answer(first) is not None
     third = keep(3, 1000)
     assert [ready.answer(page) is not None for page in (first, second, third)] == [True, False, True]
-    assert ready.answer(keep(4, 9000)) is None
+    assert ready.answer(keep(4, 11_000)) is None
     assert ready.answer(first) is not None
 
 

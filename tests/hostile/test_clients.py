@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import http.client
 import json
 import socket
 import time
@@ -66,14 +67,14 @@ class Running:
 
 def exchange(connection: socket.socket, data: bytes) -> bytes:
     """Send bytes, as far as they are taken, and return what comes until the connection ends."""
-    heard = b""
+    heard = bytearray()
     # An answer may come before all was sent.
     with contextlib.suppress(OSError):
         connection.sendall(data)
     with contextlib.suppress(OSError):
         while block := connection.recv(1 << 16):
             heard += block
-    return heard
+    return bytes(heard)
 
 
 def status_of(heard: bytes) -> int:
@@ -245,6 +246,36 @@ def test_readers_that_take_nothing(running: Running) -> None:
     finally:
         for each in slow:
             each.close()
+
+
+def test_a_reader_that_asks_ahead(running: Running) -> None:
+    """Thirty pages asked for at once are held one at a time, and all of them come when they are taken."""
+    # So that the page is ready in this form too.
+    for _ in range(2):
+        running.say(*path(PAGE))
+    before = running.memory_mb()
+    one = b"\r\n".join([f"GET {PAGE} HTTP/1.1".encode(), HOST, b"", b""])
+    with running.connect(4096) as connection:
+        connection.sendall(one * 29 + b"\r\n".join([*path(PAGE), b"", b""]))
+        # Time for the service to look at what is unsent: thirty pages would be more than it bears.
+        time.sleep(1)
+        assert running.memory_mb() - before < 64
+        heard = exchange(connection, b"")
+    assert heard.count(b"HTTP/1.1 200 OK\r\n") == 30
+    assert len(heard) > 30 * NOTES * good.COUNT
+
+
+def test_a_connection_in_use_is_not_idle(running: Running) -> None:
+    """One that asks for a page again and again is served for longer than an idle one is borne."""
+    connection = http.client.HTTPConnection("127.0.0.1", running.service.port, timeout=30)
+    connection.connect()
+    connection.auto_open = 0
+    began = time.monotonic()
+    with contextlib.closing(connection):
+        while time.monotonic() - began < 3 * PATIENCE:
+            connection.request("GET", PAGE, headers={"Accept-Encoding": "gzip"})
+            assert connection.getresponse().read()
+            time.sleep(0.1)
 
 
 def _open_connections(running: Running) -> int:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 import xxhash
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,6 +29,22 @@ _SMALL: Final = 600
 """Answers below this many bytes fit one packet anyhow and are not compressed unless the client insists."""
 _QUALITY = re.compile(r"q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII | re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """All that a client says of the coding of its answer."""
+
+    encoding: Encoding
+    """The one that it likes best."""
+    takes_identity: bool
+
+
+class Coded(msgspec.Struct, frozen=True):
+    """An answer in one coding."""
+
+    encoding: Encoding
+    etag: str
+    body: bytes
 
 
 @lru_cache(maxsize=256)
@@ -80,6 +97,20 @@ def negotiate(request: Request, media_type: str = JSON) -> Encoding:
     return choose_encoding(",".join(request.headers.getlist("accept-encoding")) or None)
 
 
+def wish_of(request: Request, media_type: str = JSON) -> Wish:
+    """Return what a request says of the coding of its answer; raises NotAcceptableError."""
+    encoding = negotiate(request, media_type)
+    named = _qualities(",".join(request.headers.getlist("accept-encoding")))
+    return Wish(encoding, _encoding_quality("identity", named, named.get("*")) > 0)
+
+
+def code(plain: bytes, wish: Wish) -> Coded:
+    """Return an answer coded as its client wishes. Takes a millisecond or more for a large one; pure."""
+    encoding = "identity" if len(plain) < _SMALL and wish.takes_identity else wish.encoding
+    etag = f'"{xxhash.xxh3_128_hexdigest(plain)}-{encoding}"'
+    return Coded(encoding, etag, compress(plain, encoding))
+
+
 def unchanged(request: Request, etag: str) -> Response | None:
     """Return 304 when the client already has the answer with this ETag, else None."""
     if not matches(request.headers.get("if-none-match"), etag):
@@ -87,26 +118,29 @@ def unchanged(request: Request, etag: str) -> Response | None:
     return Response(None, HTTPStatus.NOT_MODIFIED, {**_HEADERS, "ETag": etag})
 
 
-def send(request: Request, encoding: Encoding, etag: str, coded: bytes, *, media_type: str = JSON) -> Response:
+def send(request: Request, coded: Coded, *, media_type: str = JSON) -> Response:
     """Return an answer that is already coded; to HEAD without its bytes."""
-    headers = {**_HEADERS, "ETag": etag, "Content-Length": str(len(coded)), "Content-Type": media_type}
-    if encoding != "identity":
-        headers["Content-Encoding"] = encoding
-    return Response(b"" if request.method == "HEAD" else coded, HTTPStatus.OK, headers)
+    body = b"" if request.method == "HEAD" else coded.body
+    return Response(body, HTTPStatus.OK, headers_of(coded, media_type))
+
+
+def headers_of(coded: Coded, media_type: str = JSON) -> dict[str, str]:
+    """Return the headers of an answer that is already coded."""
+    headers = {**_HEADERS, "ETag": coded.etag, "Content-Length": str(len(coded.body)), "Content-Type": media_type}
+    if coded.encoding != "identity":
+        headers["Content-Encoding"] = coded.encoding
+    return headers
+
+
+def give(request: Request, coded: Coded, *, media_type: str = JSON) -> Response:
+    """Return an answer that is already coded, or 304 when the client has it."""
+    return unchanged(request, coded.etag) or send(request, coded, media_type=media_type)
 
 
 def answer(request: Request, plain: bytes, *, media_type: str = JSON) -> Response:
     """Return the answer with these plain bytes, coded as the client likes; raises NotAcceptableError."""
-    encoding = negotiate(request, media_type.partition(";")[0])
-    if len(plain) < _SMALL and _takes_identity(request):
-        encoding = "identity"
-    etag = f'"{xxhash.xxh3_128_hexdigest(plain)}-{encoding}"'
-    return unchanged(request, etag) or send(request, encoding, etag, compress(plain, encoding), media_type=media_type)
-
-
-def _takes_identity(request: Request) -> bool:
-    named = _qualities(",".join(request.headers.getlist("accept-encoding")))
-    return _encoding_quality("identity", named, named.get("*")) > 0
+    coded = code(plain, wish_of(request, media_type.partition(";")[0]))
+    return give(request, coded, media_type=media_type)
 
 
 def _encoding_quality(encoding: Encoding, named: dict[str, float], rest: float | None) -> float:

@@ -14,12 +14,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from vulnfeeds.api.feeds import FeedRoutes
+from vulnfeeds.api.finding import Finder, SendReady
 from vulnfeeds.api.heads import Heads
 from vulnfeeds.api.health import HealthRoutes
 from vulnfeeds.api.paths import TidyPaths
 from vulnfeeds.api.people import PeopleRoutes
 from vulnfeeds.api.problems import HANDLERS
-from vulnfeeds.api.ready import MEMORY, ReadyAnswers, SendReady
+from vulnfeeds.api.ready import MEMORY, ReadyAnswers
 from vulnfeeds.api.tasks import TaskRoutes
 from vulnfeeds.publish.pages import PageFolder
 from vulnfeeds.store.interface import Store
@@ -39,8 +40,9 @@ def create_app(
     `clock` gives the time in UTC; `since_margin` is how much earlier a client's `since` is taken to be; `ready` says
     whether `/health` answers "ok"; `memory` is how many bytes of answers are kept in memory.
     """
-    answers = ReadyAnswers(memory)
-    feeds = FeedRoutes(store, pages, answers, clock=clock, since_margin=since_margin)
+    answers, heads = ReadyAnswers(memory), Heads(store)
+    finder = Finder(answers, heads)
+    feeds = FeedRoutes(store, pages, answers, heads, clock=clock, since_margin=since_margin)
     tasks = TaskRoutes(store)
     health = HealthRoutes(store, ready)
     people = PeopleRoutes(store, clock)
@@ -58,7 +60,9 @@ def create_app(
         Route("/docs", people.docs),
         Route("/status", people.status),
     ]
-    middleware = [Middleware(SendReady, answers, Heads(store)), Middleware(TidyPaths)]
+    middleware = [Middleware(SendReady, finder), Middleware(TidyPaths)]
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=HANDLERS)
     app.router.redirect_slashes = False
+    # For the server's connections, which answer what they can before this application is asked.
+    app.state.finder = finder
     return app

@@ -5,9 +5,9 @@ A page that is kept ready is answered in the event loop: no thread, no database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from http import HTTPStatus
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,9 +18,11 @@ from starlette.responses import Response
 
 from vulnfeeds import catalog
 from vulnfeeds.api import tokens
-from vulnfeeds.api.answers import answer, negotiate, send, unchanged
+from vulnfeeds.api.answers import Coded, answer, code, give, negotiate, send, unchanged, wish_of
+from vulnfeeds.api.heads import Heads
 from vulnfeeds.api.parameters import MOST, flag, limit, parameters
-from vulnfeeds.api.ready import Page, ReadyAnswers
+from vulnfeeds.api.ready import Delta, Page, ReadyAnswers
+from vulnfeeds.api.sharing import Shared
 from vulnfeeds.api.since import effective, parse_since
 from vulnfeeds.api.times import show
 from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken
@@ -42,6 +44,7 @@ class FeedRoutes:
         store: Store,
         pages: PageFolder,
         ready: ReadyAnswers,
+        heads: Heads,
         *,
         clock: Callable[[], datetime],
         since_margin: timedelta,
@@ -49,6 +52,9 @@ class FeedRoutes:
         self._store = store
         self._pages = pages
         self._ready = ready
+        self._heads = heads
+        self._places: Shared[tuple[str, str, WalkToken], Place] = Shared()
+        self._makings: Shared[Page | Delta, Coded] = Shared()
         self._walks = Walks(store)
         self._clock = clock
         self._margin = since_margin
@@ -78,7 +84,7 @@ class FeedRoutes:
         start = since if token is None else token
         if start is None or isinstance(start, WalkToken):
             return await self._whole(request, encoding, feed, group, start, None if most == MOST else most)
-        return answer(request, await run_in_threadpool(self._changes, feed, group, start, most))
+        return await self._changes(request, feed, group, start, most or MOST)
 
     async def record(self, request: Request) -> Response:
         """Answer one record by its key, with its past versions when asked for."""
@@ -100,8 +106,8 @@ class FeedRoutes:
             response = await self._ready_page(request, encoding, place)
             # A walk that outlived its generation goes on in the current one, another one each time.
             if token is None or token.generation == generation:
-                page = Page(feed, group, None if token is None else generation, place.key, encoding)
-                self._keep(request, page, generation, response)
+                asked = None if token is None else generation
+                self._ready.remember(request.scope, Page(feed, group, asked, place.key, encoding))
             return response
         except PageGoneError:
             place = await run_in_threadpool(self._walks.current, feed, group, place.key)
@@ -111,31 +117,70 @@ class FeedRoutes:
 
     async def _place(self, feed: str, group: str, token: WalkToken | None) -> Place:
         if token is None:
-            return await run_in_threadpool(self._walks.current, feed, group)
+            head = await self._heads.head(feed, group)
+            if head is None:
+                return await run_in_threadpool(self._walks.current, feed, group)
+            token = WalkToken(head.generation, "")
         if (kept := self._walks.kept(feed, group, token)) is not None:
             return kept
-        return await run_in_threadpool(self._walks.find, feed, group, token)
+        finding = partial(run_in_threadpool, self._walks.find, feed, group, token)
+        return await self._places.get((feed, group, token), finding)
 
     async def _ready_page(self, request: Request, encoding: Encoding, place: Place) -> Response:
-        name = place.manifest.pages[place.index].name
+        manifest = place.manifest
         tail = closing(place.token_for(place.following()))
+        name = manifest.pages[place.index].name
         etag = f'"{name}-{xxhash.xxh3_64_hexdigest(tail)}-{encoding}"'
         if (known := unchanged(request, etag)) is not None:
             return known
-        beginning = self._pages.ready(name, encoding)
-        if beginning is None:
-            beginning = await run_in_threadpool(self._pages.prefix, place.manifest, place.index, encoding)
-        return send(request, encoding, etag, splice(beginning, tail))
+        page = Page(manifest.feed, manifest.group, manifest.generation, place.key, encoding)
 
-    def _keep(self, request: Request, page: Page, generation: int, response: Response) -> None:
-        if request.method == "GET" and response.status_code == HTTPStatus.OK:
-            self._ready.keep(request.scope, page, generation, response)
+        async def make() -> Coded:
+            beginning = self._pages.ready(name, encoding)
+            if beginning is None:
+                beginning = await run_in_threadpool(self._pages.prefix, manifest, place.index, encoding)
+            coded = Coded(encoding, etag, splice(beginning, tail))
+            self._ready.keep(page, coded)
+            return coded
 
-    def _changes(self, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int | None) -> bytes:
-        if not isinstance(start, DeltaToken):
-            since = start.at if isinstance(start, TimeToken) else start
-            start = self._walks.delta_since(feed, group, effective(since, self._clock(), self._margin))
-        return self._walks.delta(feed, group, start, most)
+        return send(request, await self._get(page, make))
+
+    async def _get(self, wanted: Page | Delta, make: Callable[[], Awaitable[Coded]]) -> Coded:
+        """Return an answer from memory, from a making that is under way, or made now."""
+        kept = self._ready.answer(wanted)
+        return await self._makings.get(wanted, make) if kept is None else kept.coded
+
+    async def _changes(
+        self, request: Request, feed: str, group: str, start: DeltaToken | TimeToken | datetime, most: int
+    ) -> Response:
+        numbers = start if isinstance(start, DeltaToken) else await self._numbers(feed, group, start)
+        wanted = Delta(feed, group, numbers.after, numbers.upto, most, wish_of(request))
+        coded = await self._get(wanted, partial(self._make_delta, wanted))
+        if numbers is start:
+            self._ready.remember(request.scope, wanted)
+        return give(request, coded)
+
+    async def _numbers(self, feed: str, group: str, start: TimeToken | datetime) -> DeltaToken:
+        """Return what a time means now."""
+        at = effective(start.at if isinstance(start, TimeToken) else start, self._clock(), self._margin)
+        head = await self._heads.head(feed, group)
+        if head is None:
+            return await run_in_threadpool(self._walks.delta_since, feed, group, at)
+        if head.published_at < at:
+            return DeltaToken(head.sequence, head.sequence)
+        return DeltaToken(await run_in_threadpool(self._store.position_at, feed, group, at), head.sequence)
+
+    async def _make_delta(self, wanted: Delta) -> Coded:
+        numbers, coded = await run_in_threadpool(self._read_delta, wanted)
+        # Other numbers than asked for are those of now and may be others the next time.
+        if (numbers.after, numbers.upto) == (wanted.after, wanted.upto):
+            self._ready.keep(wanted, coded)
+        return coded
+
+    def _read_delta(self, wanted: Delta) -> tuple[DeltaToken, Coded]:
+        token = DeltaToken(wanted.after, wanted.upto)
+        numbers, page = self._walks.delta(wanted.feed, wanted.group, token, wanted.limit)
+        return numbers, code(page, wanted.wish)
 
     def _group_names(self, feed: str) -> list[str]:
         rows = self._store.groups(feed) if is_name(feed) else []

@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.api.parameters import MOST
 from vulnfeeds.api.tokens import DeltaToken, WalkToken, encode
 from vulnfeeds.errors import NotFoundError
 from vulnfeeds.publish.pages import OPENING, closing
@@ -123,9 +122,11 @@ class Walks:
         head = self.head(feed, group)
         return DeltaToken(self._store.position_at(feed, group, at), head.sequence)
 
-    def delta(self, feed: str, group: str, token: DeltaToken, limit: int | None) -> bytes:
-        """Return the JSON of the next changes, in the order in which they were published."""
-        most = limit or MOST
+    def delta(self, feed: str, group: str, token: DeltaToken, most: int) -> tuple[DeltaToken, bytes]:
+        """Return the JSON of the next changes, `most` at the most, in the order in which they were published.
+
+        Beside it stand the numbers that it lies between: others than the token's when those do not hold.
+        """
         head = self.head(feed, group)
         # A number that was never given comes from another store, perhaps one that a backup replaced.
         upto = min(token.upto, head.sequence)
@@ -133,9 +134,10 @@ class Walks:
             upto = head.sequence
         rows = self._store.delta(feed, group, after=token.after, upto=upto, limit=most + 1)
         if upto < self.head(feed, group).floor:
-            return self.delta(feed, group, token, limit)
+            return self.delta(feed, group, token, most)
         more = DeltaToken(rows[most - 1][0], upto) if len(rows) > most else None
-        return _page([body for _, body in rows[:most]], encode(feed, group, more) if more else "")
+        page = _page([body for _, body in rows[:most]], encode(feed, group, more) if more else "")
+        return DeltaToken(token.after, upto), page
 
     def _manifest(self, feed: str, group: str, generation: int) -> Manifest | None:
         kept = self._kept_manifest(feed, group, generation)

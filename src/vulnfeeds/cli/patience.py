@@ -26,10 +26,11 @@ _LOOK_TICKS: Final = 2
 class _Seen:
     """A connection as it was at the last look."""
 
-    __slots__ = ("cycle", "taking_since", "unsent", "waiting_since")
+    __slots__ = ("answered", "cycle", "taking_since", "unsent", "waiting_since")
 
     def __init__(self, now: float) -> None:
         self.cycle: Any = None
+        self.answered = 0
         self.waiting_since = now
         """Since when there is neither a whole request nor an answer under way."""
         self.unsent = 0
@@ -53,8 +54,10 @@ class Patience:
             seen = self._seen[connection] = before.get(connection) or _Seen(now)
             unsent = connection.transport.get_write_buffer_size()
             cycle = connection.cycle
-            is_new = cycle is not seen.cycle
-            seen.cycle = cycle
+            # A connection that answers at once has no cycle then, but counts.
+            answered = getattr(connection, "answered", 0)
+            is_new = cycle is not seen.cycle or answered != seen.answered
+            seen.cycle, seen.answered = cycle, answered
             if is_new or unsent or not (cycle is None or cycle.response_complete):
                 seen.waiting_since = now
             if self._is_stalled(seen, unsent, now, is_new=is_new) or now - seen.waiting_since > self._seconds:

@@ -77,6 +77,13 @@ class Database(Protocol):
         """
         ...
 
+    def peek(self, statement: str) -> Row | None:
+        """Return the first row of a query, of the state as it is now, if that takes microseconds and no waiting.
+
+        None when it would take more, and where it always does. Raises nothing.
+        """
+        ...
+
     def applied_migrations(self) -> list[str]:
         """Return the names of the migrations in the database, oldest first; none when it is empty."""
         ...

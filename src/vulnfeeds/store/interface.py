@@ -174,7 +174,15 @@ class Store(Protocol):
         """Release connections; the store must not be used afterwards."""
 
     def revision(self) -> int:
-        """Return a number that changes with every publish; cheap enough to ask on every request."""
+        """Return a number that changes with every publish and is never given twice."""
+        ...
+
+    def peek_revision(self) -> int | None:
+        """Return what `revision` would, if that takes microseconds and no waiting; None when it would take more.
+
+        Never an older one: whatever was published before the call shows. Raises nothing, so that an event loop may
+        ask it for every request; a store that is asked over a network always answers None.
+        """
         ...
 
     def schema_version(self) -> str:

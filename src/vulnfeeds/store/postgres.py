@@ -93,6 +93,10 @@ class PostgresDatabase:
             finally:
                 _roll_back(connection)
 
+    def peek(self, statement: str) -> Row | None:
+        """Return None: a server is always waited for."""
+        return None
+
     def applied_migrations(self) -> list[str]:
         """Return what the database remembers."""
         with self.read() as session:

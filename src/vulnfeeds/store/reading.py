@@ -13,6 +13,7 @@ from vulnfeeds.store.database import Row
 from vulnfeeds.store.interface import FeedRow, GroupRow, Manifest, PageRow, RecordVersion
 from vulnfeeds.store.part import Part
 
+_REVISION: Final = "SELECT revision FROM store_state"
 _GROUP: Final = "(SELECT id FROM feed_groups WHERE feed = :feed AND name = :name)"
 _HEAD: Final = (
     "SELECT feed, name, driver, generation, sequence, floor, published_at, records, withdrawn, frozen_at"
@@ -61,8 +62,13 @@ class Reading(Part):
     def revision(self) -> int:
         """Return a number that changes with every publish."""
         with self._database.read() as session:
-            row = session.row("SELECT revision FROM store_state")
+            row = session.row(_REVISION)
         return int(row[0]) if row else 0
+
+    def peek_revision(self) -> int | None:
+        """Return the revision if that takes no waiting."""
+        row = self._database.peek(_REVISION)
+        return int(row[0]) if row else None
 
     def feeds(self) -> list[FeedRow]:
         """Return all feeds by name."""

@@ -47,6 +47,8 @@ class SQLiteDatabase:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._turn = threading.Lock()
+        self._peeking = threading.Lock()
+        self._peeker: sqlite3.Connection | None = None
         self._closed = False
         if not path.parent.is_dir():
             raise StoreUnavailableError(f"{self.location}: the folder {path.parent} does not exist")
@@ -89,6 +91,24 @@ class SQLiteDatabase:
         finally:
             self._turn.release()
 
+    def peek(self, statement: str) -> Row | None:
+        """Run a query on a connection that never waits: a reader needs no lock that a writer holds."""
+        if not self._peeking.acquire(blocking=False):
+            return None
+        try:
+            if self._peeker is None:
+                if self._closed:
+                    return None
+                # Without patience: what is locked is not waited for.
+                self._peeker = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
+                self._peeker.execute("PRAGMA query_only=ON")
+            row: Row | None = self._peeker.execute(statement).fetchone()
+            return row
+        except sqlite3.Error:
+            return None
+        finally:
+            self._peeking.release()
+
     def applied_migrations(self) -> list[str]:
         """Return what the database remembers."""
         there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
@@ -129,6 +149,10 @@ class SQLiteDatabase:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        with self._peeking:
+            if self._peeker is not None:
+                self._peeker.close()
+                self._peeker = None
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -90,6 +90,38 @@ class PublishingSuite(SceneFixture):
         scene.publish({}, frozen=frozenset({(FEED, GROUP)}))
         assert scene.store.revision() == seen[-1]
 
+    def test_a_peek_is_never_behind(self, scene: Scene) -> None:
+        """Whoever published, through this store or another one, a peek that tells anything tells the new revision."""
+        stores = (scene.store, scene.another_store())
+        for value in range(20):
+            scene.publish({"a": value})
+            told = scene.store.revision()
+            assert {store.peek_revision() for store in stores} <= {told, None}
+
+    def test_a_peek_does_not_wait_for_a_publish(self, scene: Scene) -> None:
+        """In the middle of a publish it tells the revision before it, and a moment after it the next one."""
+        scene.publish({"a": 1})
+        reader, before = scene.another_store(), scene.store.revision()
+        seen: list[int | None] = []
+
+        def staged() -> Iterator[StagedRecord]:
+            for record in scene.staged({f"k{number}": number for number in range(3)}):
+                seen.append(reader.peek_revision())
+                yield record
+
+        publication = Publication(task_id=scene.task(), driver=DRIVER, staged=staged(), expected={(FEED, GROUP): 1})
+        scene.store.publish(publication)
+        assert len(seen) == 3
+        assert set(seen) <= {before, None}
+        assert reader.peek_revision() in (scene.store.revision(), None)
+
+    def test_a_closed_store_has_nothing_to_peek_at(self, scene: Scene) -> None:
+        """It tells nothing, also when it could before, and raises nothing."""
+        store = scene.another_store()
+        store.peek_revision()
+        store.close()
+        assert store.peek_revision() is None
+
     def test_groups_are_marked_frozen_and_alive(self, scene: Scene) -> None:
         """The mark keeps its first time until the group is alive again; groups that do not exist are passed over."""
         scene.publish({"a": 1})
