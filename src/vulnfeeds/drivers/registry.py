@@ -25,6 +25,7 @@ OURS: Final[dict[str, str]] = {
     "chainguard": "vulnfeeds.drivers.rolling:ChainguardDriver",
     "minimos": "vulnfeeds.drivers.rolling:MinimOSDriver",
     "secureos": "vulnfeeds.drivers.secureos:SecureOSDriver",
+    "alma": "vulnfeeds.drivers.alma:AlmaDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
