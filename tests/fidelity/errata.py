@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tests.drivers.driver_runs import archive_members
 from tests.fidelity import documents
 from tests.fidelity.agreement import RECORD, Agreement, Difference, DifferenceClass, Fields, Side, compare
 from tests.fidelity.world import Body, World
 from vulnfeeds.drivers.alma import AlmaDriver
+from vulnfeeds.drivers.rocky import RockyDriver
 
 
 def _is_no_module(found: Difference) -> bool:
@@ -54,9 +56,52 @@ UNNAMED = DifferenceClass(
 )
 
 
+PAGES = "upstream/data/rocky/errata-pages-2019-2022.tar.xz"
+SEVERITIES = {
+    "SEVERITY_LOW": "Low",
+    "SEVERITY_MODERATE": "Medium",
+    "SEVERITY_IMPORTANT": "High",
+    "SEVERITY_CRITICAL": "Critical",
+}
+OF_ROCKY = DifferenceClass(
+    "module",
+    ("module",),
+    ("rocky:9 RLSA-2024:3671",),
+    "vunnel passes Rocky's documents on without looking for a module; here it is taken from the summary",
+    "ours",
+    "the summary says `ruby:3.3`, and the package is built as a module",
+    lambda found: {module for _, _, module in found.theirs} == {None},
+)
+
+
+def run_rocky(world: World) -> list[Agreement]:
+    """Return all comparisons of rocky: vunnel has three records, Rocky's list of errata says severities by itself."""
+    ours = {_key(body): _ours(body) for body in world.served(RockyDriver, 1)}
+    items = list(documents.vunnel(world.shared, "rocky-fixture"))
+    theirs = {
+        key: fields
+        for release in ("8", "9")
+        for key, fields in _side(items, f"Rocky Linux:{release}", f"rocky:{release}").items()
+    }
+    listed = {
+        f"rocky:{product.split()[2]} {erratum['name']}": {
+            "severity": SEVERITIES[erratum["severity"]],
+            "CVE": {cve["name"] for cve in erratum["cves"]},
+            "issued": erratum["publishedAt"][:10],
+        }
+        for _, data in archive_members(world.shared / PAGES)
+        for erratum in documents.json_of(data)["advisories"]
+        for product in erratum["rpms"]
+    }
+    return [
+        compare("rocky", "vunnel 0.44", {key: ours[key] for key in theirs.keys() & ours.keys()}, theirs, [OF_ROCKY]),
+        compare("rocky", "Rocky's errata", {key: ours[key] for key in listed.keys() & ours.keys()}, listed, []),
+    ]
+
+
 def run(world: World) -> list[Agreement]:
     """Return all comparisons of alma."""
-    theirs = _side("alma", documents.vunnel(world.shared, "alma"), "AlmaLinux:8", "alma:8")
+    theirs = _side(documents.vunnel(world.shared, "alma"), "AlmaLinux:8", "alma:8")
     return [
         compare(
             "alma",
@@ -69,7 +114,7 @@ def run(world: World) -> list[Agreement]:
     ]
 
 
-def _side(name: str, items: Iterable[dict[str, Any]], ecosystem: str, group: str) -> Side:
+def _side(items: Iterable[dict[str, Any]], ecosystem: str, group: str) -> Side:
     return {
         f"{group} {item['id']}": _theirs(item, ecosystem)
         for item in items
@@ -92,6 +137,7 @@ def _ours(body: Body) -> Fields:
         "updated": record["Metadata"]["Updated"],
         "description": record["Description"],
         "link": record["Link"],
+        "severity": record["Severity"],
         "package": {fix["Name"] for fix in fixes},
         "fixed version": {(fix["Name"], fix["Version"]) for fix in fixes},
         "range of a fix": {fix.get("VulnerableRange") for fix in fixes},
@@ -109,7 +155,8 @@ def _theirs(item: dict[str, Any], ecosystem: str) -> Fields:
         if "fixed" in event
     ]
     release = ecosystem.rpartition(":")[2]
-    own = [link["url"] for link in item["references"] if f"errata.almalinux.org/{release}/" in link["url"]]
+    pages = (f"errata.almalinux.org/{release}/", "errata.rockylinux.org/")
+    own = [link["url"] for link in item["references"] if any(page in link["url"] for page in pages)]
     return {
         "id": item["id"],
         "CVE": set(item["related"]),

@@ -20,6 +20,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "nvd-overrides": nvd.run_with_overrides,
     "rolling": rolling.run,
     "alma": errata.run,
+    "rocky": errata.run_rocky,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

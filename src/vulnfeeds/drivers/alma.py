@@ -87,7 +87,7 @@ class AlmaDriver(Driver):
                     context,
                     advisory,
                     f"alma:{named}",
-                    ecosystem=f"AlmaLinux:{named}",
+                    ecosystems=(f"AlmaLinux:{named}",),
                     link=f"{PAGES}{named}/{advisory.id.replace(':', '-')}.html",
                     forgotten=FORGOTTEN.get(advisory.id),
                 )

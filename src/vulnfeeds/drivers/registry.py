@@ -26,6 +26,7 @@ OURS: Final[dict[str, str]] = {
     "minimos": "vulnfeeds.drivers.rolling:MinimOSDriver",
     "secureos": "vulnfeeds.drivers.secureos:SecureOSDriver",
     "alma": "vulnfeeds.drivers.alma:AlmaDriver",
+    "rocky": "vulnfeeds.drivers.rocky:RockyDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -8,7 +8,7 @@ A record is one advisory in one release: `ALSA-2024:0102` in `alma:8`. What OSV 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -64,17 +64,17 @@ def record(
     advisory: OSVRecord,
     group: str,
     *,
-    ecosystem: str,
+    ecosystems: Collection[str],
     link: str,
     forgotten: Mapping[str, str] | None = None,
 ) -> Record | None:
-    """Return the record of an advisory in the release that an ecosystem names; None when it has nothing of it.
+    """Return the record of an advisory in one release, with the packages of its ecosystems; None when there are none.
 
     `forgotten` maps packages that upstream forgot to those of the same advisory whose versions they share.
     """
     if _KNOWN.fullmatch(advisory.id) is None:
         context.unknown("id", advisory.id)
-    fixes = _fixes(context, advisory, group, ecosystem)
+    fixes = _fixes(context, advisory, group, ecosystems)
     for package, sibling in (forgotten or {}).items():
         fixes += [_renamed(fix, package) for fix in fixes if fix.name == sibling]
     if not fixes:
@@ -114,12 +114,12 @@ def rpm_order(version: str) -> Any:
     return RpmVersion(version)
 
 
-def _fixes(context: Context, advisory: OSVRecord, group: str, ecosystem: str) -> list[FixedIn]:
+def _fixes(context: Context, advisory: OSVRecord, group: str, ecosystems: Collection[str]) -> list[FixedIn]:
     stream = module(advisory.summary)
     found: list[FixedIn] = []
     for affected in advisory.affected:
         package = affected.package
-        if package is None or package.ecosystem != ecosystem:
+        if package is None or package.ecosystem not in ecosystems:
             continue
         spans = osv.spans_of(
             affected,
