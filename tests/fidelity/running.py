@@ -19,6 +19,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "nvd": nvd.run,
     "nvd-overrides": nvd.run_with_overrides,
     "rolling": rolling.run,
+    "echo": rolling.run_echo,
     "alma": errata.run,
     "rocky": errata.run_rocky,
 }

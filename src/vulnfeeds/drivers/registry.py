@@ -27,6 +27,7 @@ OURS: Final[dict[str, str]] = {
     "secureos": "vulnfeeds.drivers.secureos:SecureOSDriver",
     "alma": "vulnfeeds.drivers.alma:AlmaDriver",
     "rocky": "vulnfeeds.drivers.rocky:RockyDriver",
+    "echo": "vulnfeeds.drivers.echo:EchoDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
