@@ -69,7 +69,12 @@ def test_a_record_is_one_advisory_in_one_release(tmp_path: Path) -> None:
     """With the severity of its summary, its CVEs, and the page of that release."""
     found, _ = served(on_sample(AlmaDriver, tmp_path))
     page = "https://www.cve.org/CVERecord?id="
-    fix = {"NamespaceName": "alma:8", "Version": "1:1.1.1k-12.el8_9", "VersionFormat": "rpm"}
+    fix = {
+        "NamespaceName": "alma:8",
+        "Version": "1:1.1.1k-12.el8_9",
+        "VersionFormat": "rpm",
+        "Available": {"Date": "2024-06-04", "Kind": "advisory"},
+    }
     assert found["alma:8", "ALSA-2024:0101"] == {
         "Name": "ALSA-2024:0101",
         "NamespaceName": "alma:8",
@@ -219,9 +224,10 @@ def test_ranges_are_kept(tmp_path: Path) -> None:
     ]
     found, _ = served(of_documents(tmp_path, ("9", erratum("ALSA-2024:0001", *packages))))
     same = {"NamespaceName": "alma:9", "VersionFormat": "rpm"}
+    dated = {"Available": {"Date": "2024-06-04", "Kind": "advisory"}, **same}
     assert found["alma:9", "ALSA-2024:0001"]["FixedIn"] == [
         {"Name": "a", "Version": "None", **same},
-        {"Name": "b", "Version": "2-1", **same},
-        {"Name": "b", "Version": "4-1", "VulnerableRange": ">=3-1, <4-1", **same},
+        {"Name": "b", "Version": "2-1", **dated},
+        {"Name": "b", "Version": "4-1", "VulnerableRange": ">=3-1, <4-1", **dated},
         {"Name": "c", "Version": "None", "VulnerableRange": "<=1:5-2", **same},
     ]

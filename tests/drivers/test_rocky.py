@@ -96,7 +96,13 @@ def test_a_record_is_one_advisory_in_one_release(tmp_path: Path) -> None:
     assert record["Link"] == "https://errata.rockylinux.org/RLSA-2024:0101"
     assert [cve["Name"] for cve in record["Metadata"]["CVE"]] == ["CVE-2024-0001", "CVE-2024-0002"]
     assert record["FixedIn"] == [
-        {"Name": "brookssl", "NamespaceName": "rocky:9", "Version": "1:3.0.7-27.el9_4", "VersionFormat": "rpm"}
+        {
+            "Name": "brookssl",
+            "NamespaceName": "rocky:9",
+            "Version": "1:3.0.7-27.el9_4",
+            "VersionFormat": "rpm",
+            "Available": {"Date": "2024-06-05", "Kind": "advisory"},
+        }
     ]
     assert found["rocky:8", "RLSA-2024:0102"]["FixedIn"][0]["Module"] == "mossdb:13"
 

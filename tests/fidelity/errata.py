@@ -142,6 +142,7 @@ def _ours(body: Body) -> Fields:
         "fixed version": {(fix["Name"], fix["Version"]) for fix in fixes},
         "range of a fix": {fix.get("VulnerableRange") for fix in fixes},
         "module": {(fix["Name"], fix["Version"], fix.get("Module")) for fix in fixes},
+        "date of a fix": {(fix["Version"], fix["Available"]["Date"]) for fix in fixes},
     }
 
 
@@ -157,6 +158,13 @@ def _theirs(item: dict[str, Any], ecosystem: str) -> Fields:
     release = ecosystem.rpartition(":")[2]
     pages = (f"errata.almalinux.org/{release}/", "errata.rockylinux.org/")
     own = [link["url"] for link in item["references"] if any(page in link["url"] for page in pages)]
+    dated = {
+        (fix["version"], fix["date"])
+        for affected in item["affected"]
+        if affected["package"]["ecosystem"] == ecosystem
+        for span in affected["ranges"]
+        for fix in span.get("database_specific", {}).get("anchore", {}).get("fixes", [])
+    }
     return {
         "id": item["id"],
         "CVE": set(item["related"]),
@@ -168,4 +176,5 @@ def _theirs(item: dict[str, Any], ecosystem: str) -> Fields:
         "range of a fix": {None},
         "module": set(fixes),
         **({"link": own[0]} if own else {}),
+        **({"date of a fix": dated} if dated else {}),
     }

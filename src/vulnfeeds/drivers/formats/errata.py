@@ -12,12 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+import msgspec
+
 from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.formats.osv import OSVRecord
 from vulnfeeds.drivers.interface import Context, DriverSettings
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, of_word
-from vulnfeeds.records.vulnerability import NO_FIX, FixedIn, OSRecord, Vulnerability, sort_fixes
+from vulnfeeds.records.vulnerability import NO_FIX, Available, FixedIn, OSRecord, Vulnerability, sort_fixes
 
 FEED: Final = "vulnerabilities"
 CVE_PAGE: Final = "https://www.cve.org/CVERecord?id="
@@ -76,7 +78,7 @@ def record(
         context.unknown("id", advisory.id)
     fixes = _fixes(context, advisory, group, ecosystems)
     for package, sibling in (forgotten or {}).items():
-        fixes += [_renamed(fix, package) for fix in fixes if fix.name == sibling]
+        fixes += [msgspec.structs.replace(fix, name=package) for fix in fixes if fix.name == sibling]
     if not fixes:
         return None
     body = Vulnerability(
@@ -116,6 +118,7 @@ def rpm_order(version: str) -> Any:
 
 def _fixes(context: Context, advisory: OSVRecord, group: str, ecosystems: Collection[str]) -> list[FixedIn]:
     stream = module(advisory.summary)
+    available = Available(date=advisory.published[:10]) if advisory.published else None
     found: list[FixedIn] = []
     for affected in advisory.affected:
         package = affected.package
@@ -140,20 +143,10 @@ def _fixes(context: Context, advisory: OSVRecord, group: str, ecosystems: Collec
                     version_format="rpm",
                     module=of_module,
                     vulnerable_range=osv.constraint(span),
+                    available=available if span.fixed is not None else None,
                 )
             )
     return found
-
-
-def _renamed(fix: FixedIn, package: str) -> FixedIn:
-    return FixedIn(
-        name=package,
-        namespace_name=fix.namespace_name,
-        version=fix.version,
-        version_format=fix.version_format,
-        module=fix.module,
-        vulnerable_range=fix.vulnerable_range,
-    )
 
 
 def _metadata(advisory: OSVRecord) -> dict[str, Any]:
