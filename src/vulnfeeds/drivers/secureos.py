@@ -26,7 +26,9 @@ _REVISED: Final = re.compile(r"(.+)-r([1-9][0-9]{0,8})")
 _POINTER_FILE: Final = "latest.json"
 
 
-class _Pointer(msgspec.Struct):
+class Pointer(msgspec.Struct):
+    """Where the newest document is: under a name that moves, and under one of its own."""
+
     latest_url: str
     sha256: str
     snapshot_url: str = ""
@@ -43,7 +45,7 @@ class SecureOSDriver(RollingDriver):
         """Bring the pointer, and the document that it names unless that one is published already."""
         path = context.workspace / _POINTER_FILE
         context.fetcher.download(POINTER, path, limits=LIMITS, expect=("json",))
-        pointer = _read(path.read_bytes())
+        pointer = read_pointer(path.read_bytes())
         if context.checkpoint and context.checkpoint.fingerprint == pointer.sha256 and not context.forced:
             return UNCHANGED
         brought = self._document(context, pointer)
@@ -73,7 +75,7 @@ class SecureOSDriver(RollingDriver):
                     found[fix] = f">={base}, <{fix.version}"
         return found
 
-    def _document(self, context: Context, pointer: _Pointer) -> Download:
+    def _document(self, context: Context, pointer: Pointer) -> Download:
         """Bring the document by its own name, which never means another one, else by the name of the newest."""
         target = context.workspace / self.file
         if pointer.snapshot_url:
@@ -85,9 +87,10 @@ class SecureOSDriver(RollingDriver):
         return context.fetcher.download(pointer.latest_url, target, limits=LIMITS, expect=("gzip",))
 
 
-def _read(data: bytes) -> _Pointer:
+def read_pointer(data: bytes) -> Pointer:
+    """Return a pointer. Raises ParseError for another shape and for addresses that are not upstream's."""
     try:
-        pointer = msgspec.json.decode(data, type=_Pointer)
+        pointer = msgspec.json.decode(data, type=Pointer)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError(_POINTER_FILE, str(error)) from error
     for url in (pointer.latest_url, pointer.snapshot_url):
