@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 import yaml
 
-from vulnfeeds.errors import ParseError
+from vulnfeeds.errors import ParseError, UpstreamError
 from vulnfeeds.fetch.decompress import open_bounded
 
 MAX_DEPTH: Final = 16
@@ -125,8 +125,11 @@ def load(path: Path, *, on_duplicate: Notice | None = None) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    with open_bounded(path, max_bytes=MAX_BYTES) as stream:
-        return stream.read()
+    try:
+        with open_bounded(path, max_bytes=MAX_BYTES) as stream:
+            return stream.read()
+    except UpstreamError as error:
+        raise ParseError(path.name, error.reason) from error
 
 
 class _Merge:
