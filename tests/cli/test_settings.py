@@ -113,7 +113,7 @@ def test_variables_of_kubernetes_are_passed_over() -> None:
         ("driver_sync = 0", ["driver_sync: expected `int` >= 1", "got 0"]),
         ("severity_source = 'best'", ["severity_source", "'newest', 'cvss2', 'none'", "'best'"]),
         ("drivers = ['apline']", ["drivers: no driver 'apline'", "did you mean 'alpine'?"]),
-        ("drivers = ['zzz']", ["no driver 'zzz'", "known are alpine"]),
+        ("drivers = ['zzz']", ["no driver 'zzz'", "known are alma"]),
         ("retention = 1", ["retention is a table"]),
         ("[retention]\nversion_days = 1", ["retention.version_days is not a setting", "'versions_days'"]),
         ("[driver.debain]", ["driver.debain: no such driver", "did you mean 'debian'?"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def test_all_ids_can_be_wanted(tmp_path: Path) -> None:
         ("bytes.json", b'{"packages": "\xff"}', "not JSON"),
         ("tag.yaml", "packages: !!python/object/apply:os.system [x]\n", "$.packages[0]"),
         ("cut.json", '{"packages": [', "cut.json: not JSON"),
+        ("cut.json.gz", gzip.compress(b'{"packages": []}')[:-9], "cut.json.gz: "),
+        ("bomb.json.gz", gzip.compress(b"[" * (40 << 20), 1), "bomb.json.gz: "),
         ("list.json", "[]", "Expected `object`"),
         ("shape.json", '{"packages": {}}', "$.packages"),
         ("name.json", '{"packages": [{"pkg": {"secfixes": {}}}]}', "field `name` - at `$.packages[0].pkg`"),

@@ -29,6 +29,17 @@ def vunnel(shared: Path, name: str) -> Iterator[dict[str, Any]]:
     return oracle_items(shared / "oracle" / f"{name}.jsonl.zst")
 
 
+def snapshots(shared: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield what vunnel's own tests expect of the small documents of a name, without dates that depend on the day."""
+    beginning = f"tests/unit/providers/{name}/test-fixtures/snapshots/"
+    for path, data in archive_members(shared / "upstream" / "fixtures" / "vunnel-inputs-and-snapshots.tar.xz"):
+        if path.startswith(beginning) and path.endswith(".json"):
+            item: dict[str, Any] = json_of(data)["item"]
+            for fix in item["Vulnerability"]["FixedIn"]:
+                fix.pop("Available", None)
+            yield item
+
+
 def pages(shared: Path, archive: str, *beginnings: str) -> list[dict[str, Any]]:
     """Return the records on all recorded pages whose path in the archive has one of these beginnings."""
     found: list[dict[str, Any]] = []

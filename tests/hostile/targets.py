@@ -20,11 +20,14 @@ from vulnfeeds.api.parameters import limit, parameters
 from vulnfeeds.api.since import parse_since
 from vulnfeeds.drivers.debian import advisories
 from vulnfeeds.drivers.debian.driver import ADVISORIES, DebianDriver
-from vulnfeeds.drivers.formats import secdb
+from vulnfeeds.drivers.echo import EchoDriver
+from vulnfeeds.drivers.formats import errata, osv, secdb
 from vulnfeeds.drivers.interface import Context, Driver
 from vulnfeeds.drivers.kev import KEVDriver
 from vulnfeeds.drivers.nvd import feeds, items, legacy, nvddb
 from vulnfeeds.drivers.nvd.overrides import OverrideTable
+from vulnfeeds.drivers.rocky import RockyDriver
+from vulnfeeds.drivers.secureos import read_pointer
 from vulnfeeds.errors import RecordError, VulnfeedsError
 from vulnfeeds.fetch.archives import members
 from vulnfeeds.fetch.http import HTTPFetcher
@@ -76,13 +79,27 @@ def _parse(driver: Driver, **files: bytes) -> None:
         _check(record.feed, record.group, record.body)
 
 
-_NAMES = {"tracker": "tracker.json", "dsa": "DSA-list.txt", "kev": "known_exploited_vulnerabilities.json"}
+_NAMES = {
+    "tracker": "tracker.json",
+    "dsa": "DSA-list.txt",
+    "kev": "known_exploited_vulnerabilities.json",
+    "echo": "data.json",
+    "walk": "walk.json",
+    "page": "pages/page-0001.json",
+}
 _LIST = good.of_debian(1)[ADVISORIES]
 
 
 def _secdb(data: bytes, name: str) -> None:
     with _file(data, name) as path:
         list(secdb.read(path))
+
+
+def _osv(data: bytes) -> None:
+    advisory = osv.decode(data, "place")
+    found = errata.record(_context(_FOLDER), advisory, "alma:8", ecosystems=("AlmaLinux:8",), link="")
+    if found is not None:
+        _check(found.feed, found.group, found.body)
 
 
 def _lists(data: bytes) -> None:
@@ -200,6 +217,13 @@ def _sealed() -> bytes:
 
 _ITEMS = [good.nvd_item(good.cve(number)) for number in range(2)]
 _FEED = json.dumps(good.nvd_document(_ITEMS)).encode()
+_OSV = (
+    b'{"id": "ALSA-2024:0001", "modified": "2024-06-07T15:04:20Z", "published": "2024-06-04T00:00:00Z", '
+    b'"aliases": null, "summary": "Moderate: mossdb:13 security update", "related": ["CVE-2024-0001"], '
+    b'"affected": [{"package": {"ecosystem": "AlmaLinux:8", "name": "mossdb"}, "ranges": [{"type": "ECOSYSTEM", '
+    b'"events": [{"introduced": "0"}, {"fixed": "1:2-1.module_el8.9.0+1+a"}, {"introduced": "3"}, '
+    b'{"last_affected": "4"}, {"limit": "9"}]}]}]}'
+)
 
 TARGETS: dict[str, tuple[Target, bytes]] = {
     "secdb.json": (lambda data: _secdb(data, "a.json"), json.dumps(good.secdb([good.cve(1), good.cve(2)])).encode()),
@@ -211,6 +235,19 @@ TARGETS: dict[str, tuple[Target, bytes]] = {
     ),
     "dsa": (_dsa, _LIST + b"[17 Mar 2023] DSA-5356-2 sox - regression update\n\t[bullseye] - sox 14.4.2\n"),
     "kev": (lambda data: _parse(KEVDriver(), kev=data), json.dumps(good.catalog([good.cve(1)])).encode()),
+    "echo": (
+        lambda data: _parse(EchoDriver(), echo=data),
+        b'{"a": {"CVE-2024-0001": {"fixed_version": "1-1", "severity": "high"}, "TEMP-1": {}}, "b": {"GHSA-1": {}}}',
+    ),
+    "osv": (_osv, _OSV),
+    "osv.page": (
+        lambda data: _parse(RockyDriver(), walk=b'{"pages": 1}', page=data),
+        b'{"advisories": [' + _OSV.replace(b"AlmaLinux:8", b"Rocky Linux:8") + b'], "total": 1, "links": {}}',
+    ),
+    "pointer": (
+        read_pointer,
+        b'{"latest_url": "https://security.secureos.io/v1/secdb.json.gz", "sha256": "00", "snapshot_url": ""}',
+    ),
     "nvd.json": (_nvd, _FEED),
     "nvd.json.gz": (lambda data: _nvd(data, "feed.json.gz"), gzip.compress(_FEED, mtime=0)),
     "nvd.page": (_page, _FEED),

@@ -21,6 +21,13 @@ OURS: Final[dict[str, str]] = {
     "nvdv2": "vulnfeeds.drivers.nvd.nvdv2:NVDv2Driver",
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
+    "wolfi": "vulnfeeds.drivers.rolling:WolfiDriver",
+    "chainguard": "vulnfeeds.drivers.rolling:ChainguardDriver",
+    "minimos": "vulnfeeds.drivers.rolling:MinimOSDriver",
+    "secureos": "vulnfeeds.drivers.secureos:SecureOSDriver",
+    "alma": "vulnfeeds.drivers.alma:AlmaDriver",
+    "rocky": "vulnfeeds.drivers.rocky:RockyDriver",
+    "echo": "vulnfeeds.drivers.echo:EchoDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
