@@ -22,7 +22,12 @@ FIXED_IN: Final = {
     "version": "Version",
     "version_format": "VersionFormat",
     "vendor_advisory": "VendorAdvisory",
+    "module": "Module",
+    "vulnerable_range": "VulnerableRange",
+    "arch": "Arch",
+    "available": "Available",
 }
+AVAILABLE: Final = {"date": "Date", "kind": "Kind"}
 VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
 ADVISORY: Final = {"id": "ID", "link": "Link"}
 
