@@ -9,11 +9,15 @@ from typing import Any
 from tests.fidelity import documents, os_fields
 from tests.fidelity.agreement import RECORD, Agreement, Difference, DifferenceClass, Side, compare
 from tests.fidelity.world import World
+from vulnfeeds.drivers.mariner import MarinerDriver
 from vulnfeeds.drivers.ol import OracleDriver
 
 ORACLE = "ol"
+MARINER = "mariner"
 
-LISTED = replace(os_fields.EMPTY_CVSS, examples=("ol:5 ELSA-2015-0046", "ol:8 ELSA-2019-0968"))
+LISTED = replace(
+    os_fields.EMPTY_CVSS, examples=("ol:5 ELSA-2015-0046", "ol:8 ELSA-2019-0968", "mariner:1.0 CVE-1999-0150")
+)
 
 
 def _only_flavours(found: Difference) -> bool:
@@ -79,11 +83,31 @@ SECURE = DifferenceClass(
 NULLS = DifferenceClass(
     "keys without a value",
     ("keys of a fix",),
-    ("ol:5 ELSA-2015-0046",),
-    "vunnel writes `Module: null` (or an empty text); here a fix of no module has no such key",
+    ("ol:5 ELSA-2015-0046", "mariner:1.0 CVE-1999-0150"),
+    "vunnel writes `Module: null`, or an empty text, `Available: null`; here there is no such key",
     "either",
     "clients do not read it",
-    lambda found: found.theirs - found.ours <= {"Module", "VulnerableRange"} and found.ours < found.theirs,
+    lambda found: found.ours < found.theirs <= found.ours | {"Module", "VulnerableRange", "Available"},
+)
+GATHERED = DifferenceClass(
+    "several packages of one CVE",
+    (
+        *("package", "fixed version", "version format", "group of a fix", "description", "will not fix", "severity"),
+        *("affected versions", "date", "keys of a fix"),
+    ),
+    ("mariner:1.0 CVE-2018-25032",),
+    "upstream has one definition for each CVE and package; of those of the same CVE vunnel keeps the last one only",
+    "ours",
+    "vunnel loses the other packages: of `mariner:1.0 CVE-2018-25032` it has zlib and lacks eight more",
+    lambda found: set(found.their_record["fixed version"]) < set(found.our_record["fixed version"]),
+)
+NOT_GIVEN = DifferenceClass(
+    "a document that vunnel was not given",
+    (RECORD,),
+    ("mariner:2.0 CVE-2022-3736",),
+    "the recorded run of vunnel had the documents of 1.0 and 3.0 only",
+    "both",
+    holds=lambda found: found.theirs is None and found.ours["group"] == "mariner:2.0",
 )
 
 
@@ -95,7 +119,7 @@ def side(bodies: Iterable[dict[str, Any]]) -> Side:
         fixes = body["Vulnerability"]["FixedIn"]
         for name, key in (("module", "Module"), ("architecture", "Arch"), ("affected versions", "VulnerableRange")):
             fields[name] = {(fix["Name"], fix["Version"], fix[key]) for fix in fixes if fix.get(key)}
-        dates = [fix["Available"]["Date"] for fix in fixes if "Available" in fix]
+        dates = [fix["Available"]["Date"] for fix in fixes if fix.get("Available")]
         if dates:
             fields["date"] = set(dates)
     return sides
@@ -118,3 +142,10 @@ def run_oracle(world: World) -> list[Agreement]:
             [LISTED, DATED, DESCRIBED, SECURE, REBUILT],
         ),
     ]
+
+
+def run_mariner(world: World) -> list[Agreement]:
+    """Return the comparisons of driver mariner."""
+    ours = side(world.served(MarinerDriver, 1))
+    vunnel = side(documents.vunnel(world.shared, "mariner"))
+    return [compare(MARINER, "vunnel 0.44", ours, vunnel, [LISTED, NULLS, NOT_GIVEN, GATHERED])]

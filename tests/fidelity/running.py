@@ -19,6 +19,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "nvd": nvd.run,
     "nvd-overrides": nvd.run_with_overrides,
     "oracle": oval.run_oracle,
+    "mariner": oval.run_mariner,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

@@ -22,6 +22,7 @@ OURS: Final[dict[str, str]] = {
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
     "ol": "vulnfeeds.drivers.ol:OracleDriver",
+    "mariner": "vulnfeeds.drivers.mariner:MarinerDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
