@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from tests.drivers.driver_runs import bodies
 from tests.fidelity import documents, os_fields
 from tests.fidelity.agreement import RECORD, Agreement, Difference, DifferenceClass, Side, compare
 from tests.fidelity.world import World
+from vulnfeeds.drivers.formats import oval
+from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.mariner import MarinerDriver
 from vulnfeeds.drivers.ol import OracleDriver
+from vulnfeeds.drivers.sles import SLESDriver
+from vulnfeeds.records.record import Record
+from vulnfeeds.testing.driver_suite import NOW, NothingPublished
 
 ORACLE = "ol"
 MARINER = "mariner"
+SLES = "sles"
+LEAP: Final = {"opensuse-release": 0}
+"""Release package of openSUSE Leap, whose documents have the form of SUSE's own."""
+LEAP_DOCUMENTS: Final = {"opensuse.leap.15.3.xml.gz": "15", "opensuse.leap.micro.5.3.xml.xz": "5"}
 
 LISTED = replace(
     os_fields.EMPTY_CVSS, examples=("ol:5 ELSA-2015-0046", "ol:8 ELSA-2019-0968", "mariner:1.0 CVE-1999-0150")
@@ -83,7 +95,7 @@ SECURE = DifferenceClass(
 NULLS = DifferenceClass(
     "keys without a value",
     ("keys of a fix",),
-    ("ol:5 ELSA-2015-0046", "mariner:1.0 CVE-1999-0150"),
+    ("ol:5 ELSA-2015-0046", "mariner:1.0 CVE-1999-0150", "sles:15.3 CVE-2004-2771"),
     "vunnel writes `Module: null`, or an empty text, `Available: null`; here there is no such key",
     "either",
     "clients do not read it",
@@ -108,6 +120,27 @@ NOT_GIVEN = DifferenceClass(
     "the recorded run of vunnel had the documents of 1.0 and 3.0 only",
     "both",
     holds=lambda found: found.theirs is None and found.ours["group"] == "mariner:2.0",
+)
+BELOW = DifferenceClass(
+    "packages below a signature",
+    (RECORD, "package", "fixed version", "version format", "group of a fix", "will not fix", "keys of a fix"),
+    ("sles:15.3 CVE-2006-7246",),
+    "openSUSE writes each package as criteria of their own, with its signature; vunnel reads them where there is one "
+    "package only and drops the others",
+    "ours",
+    "SUSE's own documents have no such criteria, so that there it makes no difference",
+    lambda found: (
+        found.theirs is None or set(found.their_record["fixed version"]) < set(found.our_record["fixed version"])
+    ),
+)
+VECTORS = DifferenceClass(
+    "the vendor's CVSS",
+    ("keys",),
+    ("sles:15.3 CVE-2004-2771",),
+    "vunnel lists the CVSS vectors that SUSE gives; here only its word for severity is served",
+    "theirs",
+    "it says more; clients of the feed do not read it",
+    lambda found: found.theirs - found.ours == {"CVSS"} and found.ours < found.theirs,
 )
 
 
@@ -149,3 +182,20 @@ def run_mariner(world: World) -> list[Agreement]:
     ours = side(world.served(MarinerDriver, 1))
     vunnel = side(documents.vunnel(world.shared, "mariner"))
     return [compare(MARINER, "vunnel 0.44", ours, vunnel, [LISTED, NULLS, NOT_GIVEN, GATHERED])]
+
+
+def run_sles(world: World) -> list[Agreement]:
+    """Return the comparison of what driver sles makes of openSUSE's documents; there are none of SUSE's at hand."""
+    ours = side(bodies(list(_leap(world))).values())
+    vunnel = side(documents.vunnel(world.shared, "sles"))
+    return [compare(SLES, "vunnel 0.44", ours, vunnel, [VECTORS, NULLS, BELOW])]
+
+
+def _leap(world: World) -> Iterator[Record]:
+    context = Context(fetcher=None, workspace=world.folder, published=NothingPublished(), now=lambda: NOW)  # type: ignore[arg-type]
+    for name, major in LEAP_DOCUMENTS.items():
+        path = Path(shutil.copy(world.shared / "upstream" / "data" / "sles" / name, world.folder))
+        with oval.opened(path, lambda definition: definition.title) as document:
+            for cve, definitions in document.records():
+                yield from SLESDriver().records(context, document, cve, definitions, LEAP, major)
+    assert context.unknown_values == {}

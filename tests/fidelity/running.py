@@ -20,6 +20,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "nvd-overrides": nvd.run_with_overrides,
     "oracle": oval.run_oracle,
     "mariner": oval.run_mariner,
+    "sles": oval.run_sles,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

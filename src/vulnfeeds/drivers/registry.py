@@ -23,6 +23,7 @@ OURS: Final[dict[str, str]] = {
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
     "ol": "vulnfeeds.drivers.ol:OracleDriver",
     "mariner": "vulnfeeds.drivers.mariner:MarinerDriver",
+    "sles": "vulnfeeds.drivers.sles:SLESDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
