@@ -96,3 +96,12 @@ def replaced(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
         return data.replace(old, new, 1)
 
     return change
+
+
+def packed(codec: Any, change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    """Return a change of what a packed document says; `codec` is the module that packs it (bz2, gzip)."""
+
+    def repack(data: bytes) -> bytes:
+        return bytes(codec.compress(change(codec.decompress(data))))
+
+    return repack

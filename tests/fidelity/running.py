@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, debian, errata, kev, nvd, rolling
+from tests.fidelity import alpine, debian, errata, kev, nvd, oval, rolling
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -22,6 +22,9 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "echo": rolling.run_echo,
     "alma": errata.run,
     "rocky": errata.run_rocky,
+    "oracle": oval.run_oracle,
+    "mariner": oval.run_mariner,
+    "sles": oval.run_sles,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

@@ -28,6 +28,9 @@ OURS: Final[dict[str, str]] = {
     "alma": "vulnfeeds.drivers.alma:AlmaDriver",
     "rocky": "vulnfeeds.drivers.rocky:RockyDriver",
     "echo": "vulnfeeds.drivers.echo:EchoDriver",
+    "ol": "vulnfeeds.drivers.ol:OracleDriver",
+    "mariner": "vulnfeeds.drivers.mariner:MarinerDriver",
+    "sles": "vulnfeeds.drivers.sles:SLESDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
