@@ -15,6 +15,7 @@ VULNERABILITY: Final = {
     "link": "Link",
     "fixed_in": "FixedIn",
     "metadata": "Metadata",
+    "cvss": "CVSS",
 }
 FIXED_IN: Final = {
     "name": "Name",
@@ -22,7 +23,12 @@ FIXED_IN: Final = {
     "version": "Version",
     "version_format": "VersionFormat",
     "vendor_advisory": "VendorAdvisory",
+    "module": "Module",
+    "vulnerable_range": "VulnerableRange",
+    "arch": "Arch",
+    "available": "Available",
 }
+AVAILABLE: Final = {"date": "Date", "kind": "Kind"}
 VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
 ADVISORY: Final = {"id": "ID", "link": "Link"}
 
