@@ -32,7 +32,7 @@ def of_record(body: dict[str, Any]) -> Fields:
         fields["advisory"] = {
             (name, version, cited["ID"], cited["Link"])
             for name, version, advisory in said
-            for cited in advisory["AdvisorySummary"]
+            for cited in advisory.get("AdvisorySummary", ())
         }
     if "NVD" in record.get("Metadata", {}):
         score = record["Metadata"]["NVD"]["CVSSv2"]

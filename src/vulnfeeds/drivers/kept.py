@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -29,8 +30,10 @@ CREATE TABLE document (
 _PUT: Final = "INSERT OR REPLACE INTO document (name, mark, asked, body, digest) VALUES (?, ?, ?, ?, ?)"
 _COMMIT_EVERY: Final = 100
 """Answers between two commits: so many are asked again after a crash."""
+_COMPLETE: Final = "complete"
+"""The mark that says that all documents were had once."""
 _GIVE_UP_AFTER: Final = 20
-"""Failures in a row after which an upstream is left alone until the next run."""
+"""Failures after which, when they are more than half of all answers, an upstream is left alone until the next run."""
 
 
 class Kept(NamedTuple):
@@ -161,42 +164,44 @@ class Reduce(Protocol):
         ...
 
 
-def bring(
-    context: Context, kept: KeptDocuments, wanted: Iterable[Wanted], reduce: Reduce, *, at_once: int, total: int
-) -> None:
+def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: Reduce, *, at_once: int) -> None:
     """Ask for documents, several at once, and keep what is read of them.
 
     A document that cannot be had or read is asked for again by the next run, because its mark stays as it was; until
-    then its last copy is used, with a note. Raises UpstreamError or ParseError when there is no copy: what came
-    before is kept for the next run. One that upstream itself does not have (404) is noted only.
+    then its last copy is used, with a note. Until all were had once, raises UpstreamError or ParseError when there is
+    no copy: what came before is kept for the next run. Later a new one that cannot be had is noted, and so is one
+    that upstream lists but does not have (404).
     """
     failed: list[tuple[Wanted, UpstreamError | ParseError]] = []
-    in_a_row = 0
+    given_up = False
+    # In another order in each run, so that documents that always fail do not hold up the same others.
+    order = sorted(wanted, key=lambda want: zlib.crc32(f"{context.now():.0f} {want.name}".encode()))
     try:
-        for done, (want, answer) in enumerate(_answers(context, wanted, at_once)):
-            context.report("fetch", done, total)
+        for done, (want, answer) in enumerate(_answers(context, order, at_once)):
+            context.report("fetch", done, len(order))
             error = _keep(context, kept, want, answer, reduce)
-            in_a_row = in_a_row + 1 if error is not None else 0
             if error is not None:
                 failed.append((want, error))
-            if in_a_row >= _GIVE_UP_AFTER:
+            given_up = len(failed) >= max(_GIVE_UP_AFTER, done // 2 + 1)
+            if given_up:
                 break
             if done % _COMMIT_EVERY == 0:
                 kept.commit()
     finally:
         kept.commit()
-    lost = [(want, error) for want, error in failed if kept.find(want.name) is None]
-    grave = next((error for _, error in lost if not _is_gone(error)), None)
-    if grave is not None:
+    lost = [error for want, error in failed if kept.find(want.name) is None]
+    grave = next((error for error in lost if given_up or not _is_gone(error)), None)
+    if grave is not None and not kept.get_mark(_COMPLETE):
         raise grave
-    if in_a_row >= _GIVE_UP_AFTER and lost:
-        raise lost[0][1]
+    if not given_up:
+        kept.set_mark(_COMPLETE, "yes")
+        kept.commit()
     if lost:
-        context.note(f"{len(lost)} listed documents do not exist upstream, the first: {lost[0][1]}")
+        context.note(f"{len(lost)} listed documents could not be had and are not kept from before: {lost[0]}")
     if others := [error for want, error in failed if kept.find(want.name) is not None]:
         context.note(f"{len(others)} documents could not be had, their last copies are used: {others[0]}")
-    if in_a_row >= _GIVE_UP_AFTER:
-        context.note(f"after {_GIVE_UP_AFTER} failures in a row the rest was left for the next run")
+    if given_up:
+        context.note(f"after {len(failed)} failures the rest was left for the next run")
 
 
 def _keep(

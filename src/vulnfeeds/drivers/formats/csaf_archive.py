@@ -86,7 +86,7 @@ class CSAFArchive:
             and not (row.path in gone and gone[row.path] >= row.time)
             and self._is_new(kept, row)
         ]
-        bring(self._context, kept, wanted, reduce, at_once=at_once, total=len(wanted))
+        bring(self._context, kept, wanted, reduce, at_once=at_once)
         for path, time in gone.items():
             found = kept.find(path)
             if found is not None and datetime.fromisoformat(found.mark) <= time:

@@ -122,7 +122,7 @@ class Hydra:
             found = self._kept.find(cve) if cve not in listed else None
             if found is not None and (found.mark != _UNLISTED or self._is_due(cve, found)):
                 wanted.append(Wanted(cve, f"{BASE}cve/{cve}.json", _UNLISTED, may_be_gone=True))
-        bring(self._context, self._kept, wanted, reduce, at_once=at_once, total=len(wanted))
+        bring(self._context, self._kept, wanted, reduce, at_once=at_once)
 
     def _is_due(self, cve: str, found: Kept) -> bool:
         age = self._context.now() - found.asked
