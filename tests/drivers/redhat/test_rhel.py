@@ -39,6 +39,7 @@ class TestFromTheAPI(DriverSuite):
         Sad(Edit(f"{API}/cve.json", lambda _: b'[{"CVE": "../../x"}]'), "'../../x' is no CVE"),
         Sad(Edit(f"{API}/cve.json", lambda _: b'[{"cve": "CVE-2024-0003"}]'), "`CVE`"),
         Sad(Edit(f"{API}/cve/CVE-2024-0003.json", replaced(b'"name": "CVE', b'"name": "EVC')), "CVE-2024-0003.json"),
+        Sad(Edit(f"{API}/cve/CVE-2024-0003.json", lambda _: b'{"x": ' + b"[" * 5000), "CVE-2024-0003.json"),
         Sad(
             Edit(f"{API}/cve/CVE-2024-0003.json", replaced(b'"product_name": "Red', b'"product": "Red')),
             "$.affected_release[0]",

@@ -86,7 +86,7 @@ def reduce(name: str, data: bytes) -> bytes | None:
     """Return what is kept of a document. Raises ParseError when it does not have the expected shape."""
     try:
         document = _document.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError(f"{name}.json", str(error)) from error
     if document.name != name:
         raise ParseError(f"{name}.json", f"the document calls itself {document.name[:40]!r}")
@@ -230,7 +230,7 @@ def _matching(package: packages.Package, fixes: list[Fix]) -> list[Fix]:
 def _rows(data: bytes, place: str) -> list[Any]:
     try:
         rows = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParseError(place, str(error)) from error
     if not isinstance(rows, list):
         raise ParseError(place, f"a list of CVEs is expected, not {type(rows).__name__}")

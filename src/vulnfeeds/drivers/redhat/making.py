@@ -152,6 +152,8 @@ def _cvss(issue: Issue, context: Context) -> tuple[CVSS, ...]:
 
 @lru_cache(maxsize=8192)
 def _scored(vector: str, base_score: float, status: str) -> CVSS:
+    if not 0 <= base_score <= 10:
+        raise ValueError(base_score)
     parsed = CVSS3(vector)
     return CVSS(
         base_metrics=Metrics(
