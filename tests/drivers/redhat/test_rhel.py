@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from tests.drivers.driver_runs import SAMPLE, bodies, on_sample, replaced
-from vulnfeeds.drivers.interface import Checkpoint, Unchanged
+from vulnfeeds.drivers.interface import Checkpoint, Context, Unchanged
 from vulnfeeds.drivers.redhat.rhel import RHELDriver, RHELSettings
 from vulnfeeds.errors import ParseError, StatusError
-from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad
+from vulnfeeds.fetch.http import HTTPFetcher
+from vulnfeeds.fetch.mirrors import UpstreamMap
+from vulnfeeds.fetch.settings import FetchSettings
+from vulnfeeds.testing.driver_suite import NOW, DriverSuite, Edit, NothingPublished, Sad
 
 FEED = "vulnerabilities"
 API = "access.redhat.com/hydra/rest/securitydata"
@@ -218,6 +221,26 @@ def test_only_lines_that_changed_are_asked_for(tmp_path: Path) -> None:
     trial.edit(Edit(f"{API}/cve.json", replaced(b'"severity": "low"', b'"severity": "moderate"')))
     records, _ = trial.run(checkpoint)
     assert fixes(bodies(records)["rhel:9", "CVE-2024-0008"]["Vulnerability"])[0][3] is True
+
+
+@pytest.mark.parametrize(("days", "noticed"), [(1.9, False), (4.1, True)])
+def test_documents_are_asked_for_again_after_some_days(tmp_path: Path, days: float, noticed: bool) -> None:
+    """The list does not show every change, so no document stays unasked for longer than `refresh_days`."""
+    trial = on_sample(RHELDriver, tmp_path)
+    checkpoint, context = trial.fetch()
+    assert isinstance(checkpoint, Checkpoint)
+    trial.edit(Edit(f"{API}/cve/CVE-2024-0008.json", replaced(b'"Affected"', b'"Will not fix"')))
+    with HTTPFetcher(
+        FetchSettings(attempts=1), UpstreamMap(default=str(trial.folder)), RHELDriver.upstreams
+    ) as fetcher:
+        later = Context(
+            fetcher=fetcher,
+            workspace=context.workspace,
+            published=NothingPublished(),
+            checkpoint=checkpoint,
+            now=lambda: NOW + days * 86400,
+        )
+        assert isinstance(RHELDriver().fetch(later), Checkpoint) is noticed
 
 
 def test_a_cve_that_leaves_the_list_is_asked_for_by_itself(tmp_path: Path) -> None:
