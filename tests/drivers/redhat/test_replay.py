@@ -34,8 +34,7 @@ def test_two_days(replay: Replay, tmp_path: Path) -> None:
     replay.day(2)
     replay.fault(f"status:503:{LIST}/CVE-2021")
     _, context = upstreams.run()
-    assert context.notes[0].split(": ")[0] == "3 listed documents could not be had and are not kept from before"
-    assert "their last copies are used" in context.notes[1]
+    assert any("documents could not be had" in note for note in context.notes)
     replay.clear()
     records, context = upstreams.run()
     second = bodies(records)
