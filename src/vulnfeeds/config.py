@@ -291,9 +291,7 @@ class _Reader:
                 )
         chosen = set(names)
         return tuple(
-            name
-            for name, driver in self._registry.items()
-            if (name in chosen if chosen else getattr(driver, "default_on", True))
+            name for name, driver in self._registry.items() if (name in chosen if chosen else driver.default_on)
         )
 
     def _type_of(self, path: Key) -> Any:

@@ -32,7 +32,7 @@ def of_record(body: dict[str, Any]) -> Fields:
         fields["advisory"] = {
             (name, version, cited["ID"], cited["Link"])
             for name, version, advisory in said
-            for cited in advisory["AdvisorySummary"]
+            for cited in advisory.get("AdvisorySummary", ())
         }
     for key, name in (("VulnerableRange", "range of a fix"), ("Module", "module")):
         if any(key in fix for fix in fixes):

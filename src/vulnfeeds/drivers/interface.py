@@ -151,6 +151,8 @@ class Driver(ABC):
     mode: ClassVar[Mode] = Mode.FULL
     depends_on: ClassVar[tuple[str, ...]] = ()
     """Drivers that run before this one in a cycle, because this one reads what they published."""
+    default_on: ClassVar[bool] = True
+    """Whether the driver runs when the settings name no drivers."""
     takes_severities: ClassVar[bool] = False
     """The records may take severity and CVSS 2 from NVD; they are re-made when NVD changes."""
     upstreams: ClassVar[tuple[str, ...]] = ()

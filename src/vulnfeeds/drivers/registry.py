@@ -31,6 +31,8 @@ OURS: Final[dict[str, str]] = {
     "ol": "vulnfeeds.drivers.ol:OracleDriver",
     "mariner": "vulnfeeds.drivers.mariner:MarinerDriver",
     "sles": "vulnfeeds.drivers.sles:SLESDriver",
+    "rhel": "vulnfeeds.drivers.redhat.rhel:RHELDriver",
+    "centos": "vulnfeeds.drivers.redhat.centos:CentOSDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -54,6 +54,7 @@ class _Fix(Struct, rename=wire.FIXED_IN):
     version_format: str
     namespace_name: str | UnsetType = UNSET
     vendor_advisory: _VendorAdvisory | UnsetType = UNSET
+    module: str | None = None
 
 
 class _CVSS2(Struct, rename={"score": "Score", "vectors": "Vectors"}):
@@ -91,7 +92,7 @@ def _vulnerabilities(group: str, body: bytes) -> None:
     record = _os_record.decode(body).vulnerability
     _filled(record.name, "Vulnerability.Name")
     _equals(record.namespace_name, group, "Vulnerability.NamespaceName")
-    last = ("", "")
+    last = ("", "", "")
     for place, fix in enumerate(record.fixed_in):
         where = f"Vulnerability.FixedIn[{place}]"
         if fix.namespace_name is not UNSET:
@@ -99,11 +100,12 @@ def _vulnerabilities(group: str, body: bytes) -> None:
         _filled(fix.name, f"{where}.Name")
         _filled(fix.version, f"{where}.Version")
         _filled(fix.version_format, f"{where}.VersionFormat")
-        pair = (fix.name, fix.version)
-        if pair <= last:
-            what = "is given twice" if pair == last else "is not in the order of (Name, Version)"
+        # A client keeps one fix of a (Name, Version); of two modules with the same it loses nothing that it knows.
+        key = (fix.name, fix.version, fix.module or "")
+        if key <= last:
+            what = "is given twice" if key == last else "is not in the order of (Name, Version, Module)"
             raise RecordError(f"{where} ({fix.name}, {fix.version}) {what}")
-        last = pair
+        last = key
 
 
 # --- nvdv2 ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ VULNERABILITY: Final = {
     "link": "Link",
     "fixed_in": "FixedIn",
     "metadata": "Metadata",
+    "cvss": "CVSS",
 }
 FIXED_IN: Final = {
     "name": "Name",

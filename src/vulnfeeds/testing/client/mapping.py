@@ -74,8 +74,12 @@ def _vulnerability(group: str, body: Mapping[str, Any]) -> Mapped:
         score,
         vectors,
     )
-    fixes = [_fix(group, fix, f"{place}.FixedIn") for fix in shapes.objects(inner, "FixedIn", place)]
-    return Mapped(name, "vulnerability", row, _each_once(fixes, 2, f"{place}.FixedIn"))
+    # The client knows no modules: of two fixes that differ in nothing else it keeps one.
+    given = shapes.objects(inner, "FixedIn", place)
+    fixes = [(*_fix(group, fix, f"{place}.FixedIn")[:2], fix.get("Module") or "") for fix in given]
+    _each_once(fixes, 3, f"{place}.FixedIn")
+    kept = {child[:2]: child for child in (_fix(group, fix, f"{place}.FixedIn") for fix in given)}
+    return Mapped(name, "vulnerability", row, tuple(sorted(kept.values())))
 
 
 def _cvss2(metadata: Mapping[str, Any]) -> tuple[float | None, str | None]:

@@ -1,0 +1,1 @@
+"""Red Hat: drivers rhel and centos, from the security data API, CSAF advisories and the VEX archive."""

@@ -1,0 +1,119 @@
+"""Advisories (RHSA) of the CSAF folder: which package versions each one published, for which CVE and release."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from vulnfeeds.drivers.formats import csaf
+from vulnfeeds.drivers.interface import Context
+from vulnfeeds.drivers.kept import KeptDocuments
+from vulnfeeds.drivers.redhat.issues import release_of_cpe
+from vulnfeeds.errors import ParseError
+
+BASE: Final = "https://security.access.redhat.com/data/csaf/v2/advisories/"
+KIND: Final = "rhsa-"
+FORM: Final = "advisories 1"
+"""Changes with what is kept of a document."""
+LINK: Final = "https://access.redhat.com/errata/"
+
+_UNUSED = ("-debuginfo", "-debugsource")
+
+
+class Fix(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """A package version that an advisory published for a release."""
+
+    release: str
+    package: str
+    version: str
+    module: str
+    source: bool
+    """Whether it is a source package."""
+
+
+class Advisory(msgspec.Struct, frozen=True, array_like=True):
+    """What is kept of an advisory."""
+
+    id: str
+    severity: str
+    issued: str
+    """YYYY-MM-DD."""
+    updated: str
+    fixes: list[Fix]
+    cves: dict[str, list[int]]
+    """Which of the fixes are for a CVE, as places in `fixes`."""
+
+    def fixes_of(self, cve: str, release: str) -> list[Fix]:
+        """Return what it published for a CVE in a release."""
+        return [fix for fix in (self.fixes[place] for place in self.cves.get(cve, ())) if fix.release == release]
+
+
+class Reducer:
+    """Reduces documents to advisories; a product id that leads nowhere is counted."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def __call__(self, name: str, data: bytes) -> bytes | None:
+        """Return an advisory for `Advisories`; None when it is about none of our releases."""
+        document = csaf.read(data, name)
+        if file_of(document.id) != name:
+            raise ParseError(name, f"the document calls itself {document.id[:40]!r}")
+        places: dict[Fix, int] = {}
+        cves: dict[str, list[int]] = {}
+        for vulnerability in document.vulnerabilities:
+            found = {places.setdefault(fix, len(places)) for fix in self._fixes(document, vulnerability)}
+            if found and vulnerability.cve:
+                cves[vulnerability.cve] = sorted(found | set(cves.get(vulnerability.cve, ())))
+        if not cves:
+            return None
+        issued, updated = document.issued[:10], document.updated[:10]
+        return self._encoder.encode(Advisory(document.id, document.severity, issued, updated, list(places), cves))
+
+    def _fixes(self, document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[Fix]:
+        ids = [
+            product_id
+            for remedy in vulnerability.remediations
+            if remedy.category == "vendor_fix" and remedy.url.endswith(document.id)
+            for product_id in remedy.product_ids
+        ]
+        found = set()
+        for product_id in ids or vulnerability.product_status.get("fixed", []):
+            cpe = document.cpe(product_id)
+            if cpe is None:
+                self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+                continue
+            if not (release := release_of_cpe(cpe)):
+                continue
+            product = document.product(product_id)
+            if product is None:
+                self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+            elif (package := product.package) and package.version and not package.name.endswith(_UNUSED):
+                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src"))
+        return sorted(found)
+
+
+class Advisories:
+    """The kept advisories by id."""
+
+    def __init__(self, kept: KeptDocuments) -> None:
+        decoder = msgspec.msgpack.Decoder(Advisory)
+
+        @lru_cache(maxsize=256)
+        def find(name: str) -> Advisory | None:
+            body = kept.body(name)
+            return decoder.decode(body) if body is not None else None
+
+        self._find = find
+
+    def get(self, advisory: str) -> Advisory | None:
+        """Return an advisory; None when we have none of that id, or it is about none of our releases."""
+        return self._find(file_of(advisory))
+
+
+def file_of(advisory: str) -> str:
+    """Return the path of an advisory's document: RHSA-2024:0010 is 2024/rhsa-2024_0010.json."""
+    return f"{advisory[5:9]}/{advisory.lower().replace(':', '_')}.json"

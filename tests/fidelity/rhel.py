@@ -1,0 +1,124 @@
+"""Driver rhel against vunnel, without and with OVAL documents, and against what the original service served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tests.fidelity import documents, os_fields
+from tests.fidelity.agreement import RECORD, Agreement, Difference, DifferenceClass, Side, compare
+from tests.fidelity.world import World
+from vulnfeeds.drivers.redhat.rhel import RHELDriver
+
+DRIVER = "rhel"
+SAID_OF_A_FIX = ("package", "fixed version", "version format", "group of a fix", "will not fix", "module")
+
+
+def _packages(fields: dict[str, Any], version: str) -> set[str]:
+    return {name for name, found in fields["fixed version"] if found == version}
+
+
+def _only_not_affected(found: Difference) -> bool:
+    if found.field == RECORD:
+        return found.theirs is None and {version for _, version in found.ours["fixed version"]} == {"0"}
+    healthy = _packages(found.our_record, "0")
+    more = set(found.ours) - set(found.theirs)
+    named = {entry if isinstance(entry, str) else entry[0] for entry in more}
+    return bool(more) and set(found.theirs) <= set(found.ours) and named <= healthy
+
+
+def _after_the_end(found: Difference) -> bool:
+    said = found.ours and found.ours["will not fix"]
+    return found.theirs is None and {(version, never) for _, version, never in said} >= {("None", True)}
+
+
+def _of_a_module(found: Difference) -> bool:
+    if found.field == RECORD and found.ours is not None:
+        return False
+    kept = set(found.our_record.get("fixed version", ()))
+    more = {version for name, version in found.their_record["fixed version"] if (name, version) not in kept}
+    return bool(more) and all(".module+el" in version for version in more)
+
+
+NOT_AFFECTED = DifferenceClass(
+    "not affected",
+    (RECORD, *SAID_OF_A_FIX),
+    ("rhel:9 CVE-2019-0136",),
+    "Red Hat says that a package is not affected: here a fix with version `0`; vunnel 0.44 leaves that out, later "
+    "versions do not",
+    "ours",
+    "it silences what other sources say; `not_affected = false` leaves it out",
+    _only_not_affected,
+)
+AFTER_THE_END = DifferenceClass(
+    "fixed for extended life cycle support only",
+    (RECORD,),
+    ("rhel:6 CVE-2020-1971",),
+    "the fix is for a paid extension of an ended release: here the release has a record that says affected, will not "
+    "be fixed; vunnel 0.44 has none",
+    "ours",
+    "the package of the release has the flaw and gets no fix",
+    _after_the_end,
+)
+NULLS = DifferenceClass(
+    "keys of a fix",
+    ("keys of a fix",),
+    ("rhel:7 CVE-2020-27764", "rhel:8 CVE-2019-0203"),
+    "vunnel writes `Module: null` where there is no module, and no date without its own database; here no module is "
+    "no key, and `Available` is the advisory's date",
+    "either",
+    "clients read neither",
+    lambda found: {"Module", "Available"} >= (found.ours ^ found.theirs),
+)
+OF_A_MODULE = DifferenceClass(
+    "advisory of a module not at hand",
+    (RECORD, "advisory", *SAID_OF_A_FIX),
+    ("rhel:8 CVE-2019-0203",),
+    "the API names a module's build but no package version; vunnel has it from the OVAL documents of 2019, the CSAF "
+    "documents of those advisories are not among the recorded ones",
+    "theirs",
+    "with the whole CSAF archive both have it; the task tells how many fixes lack a version",
+    _of_a_module,
+)
+WITH_ADVISORY = DifferenceClass(
+    "advisories at hand",
+    (RECORD,),
+    ("rhel:8 CVE-2021-33621",),
+    "the CSAF documents of three advisories tell the versions and modules; vunnel's run had no CSAF documents",
+    "ours",
+    "the versions are those that the advisories list",
+    lambda found: found.theirs is None and any(module for _, _, module in found.ours["module"]),
+)
+CLASSES = (AFTER_THE_END, WITH_ADVISORY, NULLS)
+
+
+def run(world: World) -> list[Agreement]:
+    """Return all comparisons."""
+    bodies = world.served(RHELDriver, 1)
+    affected = side(_without_not_affected(bodies))
+    vunnel = side(documents.vunnel(world.shared, "rhel"))
+    with_oval = side(documents.vunnel(world.shared, "rhel-oval"))
+    return [
+        compare(DRIVER, "vunnel 0.44", side(bodies), vunnel, (NOT_AFFECTED, *CLASSES)),
+        compare(DRIVER, 'vunnel 0.44, without version "0"', affected, vunnel, CLASSES),
+        compare(DRIVER, 'vunnel 0.44 with OVAL, without version "0"', affected, with_oval, (*CLASSES, OF_A_MODULE)),
+    ]
+
+
+def _without_not_affected(bodies: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for body in bodies:
+        record = body["Vulnerability"]
+        if fixes := [fix for fix in record["FixedIn"] if fix["Version"] != "0"]:
+            yield {"Vulnerability": {**record, "FixedIn": fixes}}
+
+
+def side(bodies: Iterable[dict[str, Any]]) -> Side:
+    """Return the fields of records, with modules and the vendor's CVSS."""
+    found: dict[str, dict[str, Any]] = {}
+    for body in bodies:
+        record = body["Vulnerability"]
+        fields = os_fields.of_record(body)
+        fields["module"] = {(fix["Name"], fix["Version"], fix.get("Module") or "") for fix in record["FixedIn"]}
+        fields["CVSS"] = record["CVSS"]
+        found[f"{record['NamespaceName']} {record['Name']}"] = fields
+    return found
