@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, debian, kev, nvd
+from tests.fidelity import alpine, debian, kev, nvd, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -18,6 +18,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "kev": kev.run,
     "nvd": nvd.run,
     "nvd-overrides": nvd.run_with_overrides,
+    "ubuntu": ubuntu.run,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 
