@@ -483,6 +483,14 @@ def test_a_release_that_osv_drops_is_frozen(tmp_path: Path) -> None:
     assert {(record.feed, record.group) for record in whole} == (OF_OSV | OF_TRACKER) - groups("22.04")
 
 
+def test_a_release_that_only_notices_name_is_the_trackers(tmp_path: Path) -> None:
+    """Notices go on naming releases that have ended."""
+    trial = on_sample(UbuntuDriver, tmp_path)
+    trial.edit(member(OSV, "osv/usn/USN-9001-1.json", replaced(b'"Ubuntu:24.04:LTS"', b'"Ubuntu:23.10"')))
+    found = bodies(trial.run()[0])
+    assert fixes(found, "23.10", "CVE-2024-0001")[0] == ("brookssl", "3.0.10-1ubuntu1.1", False)
+
+
 def test_a_release_that_osv_takes_up_is_its_own(tmp_path: Path) -> None:
     """The tracker's groups of that release are not touched by what the tracker says from then on."""
     trial = on_sample(UbuntuDriver, tmp_path)

@@ -16,6 +16,7 @@ import msgspec
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, DriverSettings, Unchanged
 from vulnfeeds.drivers.ubuntu import osv_archive, releases, tracker, vex_archive
 from vulnfeeds.drivers.ubuntu.issues import Issue, Packed, Remarks
+from vulnfeeds.drivers.ubuntu.releases import release_of
 from vulnfeeds.errors import UpstreamError
 from vulnfeeds.fetch.interface import Limits
 
@@ -106,13 +107,17 @@ class Gathering:
                 self._without(name, error)
         if self._failures.keys() >= set(names):
             raise next(iter(self._failures.values()))
+        if not self._settings.esm:
+            groups = {
+                name: [group for group in found if group == release_of(group)] for name, found in groups.items()
+            }
         marks = {name: Mark(digests[name], found) for name, found in groups.items()}
-        carried = {release for found in groups.values() for release in map(releases.release_of, found)}
+        carried = {release for found in groups.values() for release in map(release_of, found)}
         skipped: dict[str, str] = {}
         for name in names:
             if name in groups or name not in self._last:
                 continue
-            kept = [group for group in self._last[name].groups if releases.release_of(group) not in carried]
+            kept = [group for group in self._last[name].groups if release_of(group) not in carried]
             marks[name] = Mark(self._last[name].digest, kept)
             skipped |= dict.fromkeys(kept, str(self._failures.get(name, "unchanged")))
         if not groups:
@@ -155,8 +160,9 @@ class Gathering:
         with notices(workspace).rewritten() as append:
             for remarks in reader.notices():
                 append(remarks)
-        carried = {**_carried(workspace), **reader.codenames}
-        (workspace / _CARRIED).write_bytes(msgspec.json.encode(carried))
+        # Not what only notices speak of: they go on naming releases that have ended.
+        found = {version: reader.codenames.get(version, "") for version in map(release_of, groups)}
+        (workspace / _CARRIED).write_bytes(msgspec.json.encode({**_carried(workspace), **found}))
         vex = workspace / _name(VEX_URL)
         with statements(workspace).rewritten() as append:
             for remarks in vex_archive.read(vex, self._versions(), self._wanted, self._context.unknown):
@@ -187,7 +193,7 @@ class Gathering:
                 seen.add(issue.cve)
                 groups.update(state.group for state in issue.states)
                 append(issue)
-        return sorted(group for group in groups if self._settings.esm or not group.endswith(releases.ESM))
+        return sorted(groups)
 
     def _versions(self) -> dict[str, str]:
         """Return version by codename: the built-in table, what OSV says besides, and the settings over both."""

@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from sys import intern
 from typing import Final
 
 import msgspec
@@ -53,7 +54,7 @@ class Reader:
         self._unknown = unknown
         self._notices: dict[str, dict[Remark, None]] = defaultdict(dict)
         self.codenames: dict[str, str] = {}
-        """Codename by version of every release that the archive speaks of; "" when it does not say."""
+        """Codename by version of every release that a document speaks of; "" when none says."""
 
     def issues(self, path: Path) -> Iterator[Issue]:
         """Yield what the documents of CVEs say of wanted releases, without those that are withdrawn.
@@ -130,7 +131,7 @@ class Reader:
             if place is None or affected.package is None:
                 continue
             group = f"{place[0]}{ESM}" if place[1] else place[0]
-            remark = (group, affected.package.name, document.id)
+            remark = (intern(group), intern(affected.package.name), document.id)
             raw = affected.database_specific.get("cves_map")
             for cve in _cves(raw, name) if raw is not None else said:
                 self._notices[cve][remark] = None
