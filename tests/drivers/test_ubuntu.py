@@ -79,6 +79,11 @@ def fields(change: Callable[[dict[str, Any]], None]) -> Change:
     return changed
 
 
+def of_product(product: str) -> Change:
+    """Return a change of a VEX document: its first statement is on one product."""
+    return fields(lambda document: document["statements"][0].update(products=[{"@id": product}]))
+
+
 def without(release: str) -> Callable[[dict[str, bytes]], None]:
     """Return a change of the OSV archive: it carries a release no more."""
 
@@ -207,6 +212,38 @@ def test_vex_tells_what_was_never_affected(found: Found) -> None:
     assert ("lanternd", "0", False) in fixes(found, "24.04", "CVE-2024-0001")
     assert [name for name, _, _ in fixes(found, "22.04", "CVE-2024-0001")] == ["brookssl"]
     assert [name for name, _, _ in fixes(found, "20.04", "CVE-2024-0001")] == ["brookssl"]
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        "pkg:deb/ubuntu/tinyxmlkit?distro=jammy&arch=source",
+        "pkg:deb/ubuntu/tinyxmlkit@1.0-1?arch=source&distro=jammy#part",
+        "pkg:deb/ubuntu/tiny%78mlkit@1.0-1?arch=source&distro=jammy",
+    ],
+)
+def test_products_of_vex_are_source_packages(tmp_path: Path, product: str) -> None:
+    """In whatever order a package URL says so, and escaped or not."""
+    trial = on_sample(UbuntuDriver, tmp_path)
+    trial.edit(vex("CVE-2024-0003", of_product(product)))
+    assert fixes(bodies(trial.run()[0]), "22.04", "CVE-2024-0003") == [("tinyxmlkit", "None", True)]
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        "pkg:deb/ubuntu/tinyxmlkit@1.0-1?arch=sources&distro=jammy",
+        "pkg:deb/ubuntu/tinyxmlkit@1.0-1?arch=amd64&distro=jammy",
+        "pkg:deb/debian/tinyxmlkit@1.0-1?arch=source&distro=jammy",
+        "pkg:deb/ubuntu/tinyxmlkit@1.0-1?arch=source",
+        "pkg:deb/ubuntu/tinyxmlkit?x" + "&arch=source" * 100 + "&distro=jammy",
+    ],
+)
+def test_other_products_of_vex_say_nothing(tmp_path: Path, product: str) -> None:
+    """Binaries, other distributions, no release, and what is longer than any product."""
+    trial = on_sample(UbuntuDriver, tmp_path)
+    trial.edit(vex("CVE-2024-0003", of_product(product)))
+    assert fixes(bodies(trial.run()[0]), "22.04", "CVE-2024-0003") == [("tinyxmlkit", "None", False)]
 
 
 def test_notices_are_cited_where_they_fixed(found: Found) -> None:

@@ -31,7 +31,7 @@ LIMITS: Final = ArchiveLimits(max_member_bytes=osv.MAX_BYTES, max_total_bytes=64
 _MEMBER = re.compile(r"(?:[^/]+/)*(?:UBUNTU-CVE-\d{4}-\d{4,}|USN-\d+-\d+)\.json")
 _ID = re.compile(r"UBUNTU-(CVE-\d{4}-\d{4,})")
 _ECOSYSTEM = re.compile(r"Ubuntu:(Pro:)?(\d{1,2}\.\d{2})(?::LTS)?")
-_VARIANT = re.compile(r"Ubuntu:.*(?:FIPS|Realtime|BlueField|NVIDIA).*", re.IGNORECASE)
+_VARIANT = re.compile(r"FIPS|Realtime|BlueField|NVIDIA", re.IGNORECASE)
 _DISTRO = re.compile(r"[?&]distro=([a-z/-]+)")
 
 Unknown = Callable[[str, object], None]
@@ -113,7 +113,7 @@ class Reader:
         ecosystem = affected.package.ecosystem
         found = _ECOSYSTEM.fullmatch(ecosystem)
         if found is None:
-            if not _VARIANT.fullmatch(ecosystem):
+            if not _VARIANT.search(ecosystem):
                 self._unknown("ecosystem", ecosystem)
             return None
         if not self.codenames.get(found[2]):

@@ -28,7 +28,9 @@ WILL_NOT_FIX: Final = "-"
 """What stands for it in a remark; the package stays affected."""
 
 _MEMBER = re.compile(r"(?:[^/]+/)*(CVE-\d{4}-\d{4,})\.json")
-_SOURCE = re.compile(r"pkg:deb/ubuntu/([^@?/]+)(?:@[^?]*)?\?(?:[^#]*&)?arch=source(?:&[^#]*)?")
+_SOURCE = re.compile(r"pkg:deb/ubuntu/([^@?/]+)(?:@[^?]*)?\?(?:[^#]*&)?arch=source(?![^&#])")
+_LONGEST: Final = 1000
+"""Characters of the longest product that is looked at; true ones stay below 200."""
 _DISTRO = re.compile(r"[?&]distro=([^&#]+)")
 _NO_FIX = re.compile(r"decided to not fix|no longer supported", re.IGNORECASE)
 _ABSENT: Final = "component_not_present"
@@ -96,7 +98,10 @@ def _meaning(statement: _Statement, unknown: Unknown) -> str:
 def _sources(products: list[_Product]) -> Iterator[tuple[str, str]]:
     """Yield (codename, package) of the source packages of releases without Ubuntu Pro."""
     for product in products:
-        if "arch=source" not in product.id or not (source := _SOURCE.fullmatch(product.id)):
+        if "arch=source" not in product.id or len(product.id) > _LONGEST:
+            continue
+        source = _SOURCE.match(product.id)
+        if source is None:
             continue
         distro = _DISTRO.search(product.id)
         part = channel(unquote(distro[1])) if distro else None
