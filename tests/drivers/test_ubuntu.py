@@ -1,106 +1,35 @@
-"""Driver ubuntu: the suite on its sample, the rules of OSV, VEX and the tracker, and the real tracker of 2020."""
+"""Driver ubuntu: the suite on its sample, OSV and VEX, which source has which release, and real documents."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
-import lzma
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conftest import Replay
 from tests.drivers.driver_runs import SAMPLE, Upstreams, bodies, on_sample, replaced
+from tests.drivers.ubuntu_documents import (
+    OSV,
+    TRACKER,
+    TREE,
+    VEX,
+    emptied,
+    fields,
+    member,
+    members,
+    of_product,
+    osv,
+    vex,
+    without,
+)
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context
-from vulnfeeds.drivers.ubuntu import releases, tracker
 from vulnfeeds.drivers.ubuntu.driver import UbuntuDriver
 from vulnfeeds.drivers.ubuntu.gathering import FEED, UbuntuSettings
-from vulnfeeds.drivers.ubuntu.issues import State
 from vulnfeeds.errors import DownloadError, ParseError, StatusError, UpstreamError
 from vulnfeeds.records.record import Record
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial
-
-OSV = "security-metadata.canonical.com/osv/osv-all.tar.xz"
-VEX = "security-metadata.canonical.com/vex/vex-all.tar.xz"
-TRACKER = "git.launchpad.net/ubuntu-cve-tracker/snapshot/ubuntu-cve-tracker-master.tar.gz"
-TREE = "ubuntu-cve-tracker-master"
-
-Change = Callable[[bytes], bytes]
-
-
-def members(path: str, change: Callable[[dict[str, bytes]], None]) -> Edit:
-    """Return an edit of an archive's members."""
-
-    def repacked(data: bytes) -> bytes:
-        plain = lzma.decompress(data) if path.endswith(".xz") else gzip.decompress(data)
-        with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
-            found = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
-        change(found)
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w") as archive:
-            for name, content in found.items():
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-        return lzma.compress(made.getvalue()) if path.endswith(".xz") else gzip.compress(made.getvalue())
-
-    return Edit(path, repacked)
-
-
-def member(path: str, name: str, change: Change) -> Edit:
-    """Return an edit of one member of an archive; a member that is not there begins empty."""
-    return members(path, lambda found: found.update({name: change(found.get(name, b""))}))
-
-
-def osv(cve: str, change: Change) -> Edit:
-    """Return an edit of a CVE's document in the OSV archive."""
-    return member(OSV, f"osv/cve/{cve[4:8]}/UBUNTU-{cve}.json", change)
-
-
-def vex(cve: str, change: Change) -> Edit:
-    """Return an edit of a document in the VEX archive."""
-    return member(VEX, f"vex/cve/{cve[4:8]}/{cve}.json", change)
-
-
-def fields(change: Callable[[dict[str, Any]], None]) -> Change:
-    """Return a change of a JSON document."""
-
-    def changed(data: bytes) -> bytes:
-        document = json.loads(data)
-        change(document)
-        return json.dumps(document).encode()
-
-    return changed
-
-
-def of_product(product: str) -> Change:
-    """Return a change of a VEX document: its first statement is on one product."""
-    return fields(lambda document: document["statements"][0].update(products=[{"@id": product}]))
-
-
-def without(release: str) -> Callable[[dict[str, bytes]], None]:
-    """Return a change of the OSV archive: it carries a release no more."""
-
-    def drop(found: dict[str, bytes]) -> None:
-        for name, content in found.items():
-            document = json.loads(content)
-            document["affected"] = [
-                affected for affected in document["affected"] if release not in affected["package"]["ecosystem"]
-            ]
-            found[name] = json.dumps(document).encode()
-
-    return drop
-
-
-def emptied(path: str) -> Edit:
-    """Return an edit that leaves an archive without any member that is wanted."""
-    return members(path, lambda found: (found.clear(), found.update({"README": b"none"}))[0])
 
 
 def groups(*names: str) -> frozenset[tuple[str, str]]:
@@ -354,103 +283,6 @@ def test_the_tracker_serves_what_osv_does_not_carry(found: Found) -> None:
         ("lanternd", "0", False),
     ]
     assert fixes(found, "14.04+esm", "CVE-2024-0001") == [("brookssl", "1.0.1-1ubuntu2+esm3", False)]
-
-
-def said(*lines: str) -> tuple[list[State], dict[str, int]]:
-    """Return the states that lines of a file of the tracker make, and what was unknown."""
-    unknown: dict[str, int] = {}
-
-    def count(kind: str, value: object) -> None:
-        unknown[f"{kind}={value}"] = unknown.get(f"{kind}={value}", 0) + 1
-
-    reader = tracker.Reader(releases.RELEASES, lambda version: version != "6.06", count)
-    issue = reader.read("CVE-2020-0001", "\n".join(lines).encode() + b"\n")
-    return (issue.states if issue else []), unknown
-
-
-@pytest.mark.parametrize(
-    ("line", "version", "no_advisory"),
-    [
-        ("xenial_p: released (1.2-3)", "1.2-3", False),
-        ("xenial_p: released (1:1.2~rc1-3ubuntu0.1) ", "1:1.2~rc1-3ubuntu0.1", False),
-        ("xenial_p: released (1.2-3", "1.2-3", False),
-        ("xenial_p: released ((1.2-3))", "1.2-3", False),
-        ("xenial_p: released (1.2-3, 1.3-1)", "1.2-3", False),
-        ("xenial_p: needed", "None", False),
-        ("xenial_p: needs-triage", "None", False),
-        ("xenial_p: pending (1.2-3)", "None", False),
-        ("xenial_p: deferred (2020-01-01)", "None", False),
-        ("xenial_p: ignored", "None", True),
-        ("xenial_p: ignored (end of standard support, was needed)", "None", True),
-        ("xenial_p: ignored (code-not-compiled)", "0", False),
-        ("xenial_p: ignored (uses system libpng)", "0", False),
-        ("xenial_p: not-affected (2.0-1)", "0", False),
-        ("esm-infra/xenial_p: needed", "None", True),
-        ("esm-apps/xenial_p: ignored", "None", True),
-        ("xenial/esm_p: DNE (xenial was needed)", "None", True),
-        ("xenial/esm_p: DNE (xenial was ignored [abandoned])", "None", True),
-        ("xenial/esm_p: DNE (xenial was not-affected [1.2-3])", "0", False),
-        ("xenial/esm_p: DNE (xenial was released [1.2-3])", "1.2-3", False),
-        ("xenial/esm_p: released [1.2-3]", "1.2-3", False),
-        ("xenial/esm_p: not-affected (code not present)", "0", False),
-    ],
-)
-def test_a_line_says_what_becomes_of_a_package(line: str, version: str, no_advisory: bool) -> None:
-    """Of a release that has ended, the line of Ubuntu Pro may be all that is left."""
-    assert said(line) == ([State("16.04", "p", version, no_advisory)], {})
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "xenial_p: DNE",
-        "xenial/esm_p: DNE",
-        "xenial/esm_p: not-affected (1.2-3)",
-        "upstream_p: released (9)",
-        "devel_p: needed",
-        "dapper_p: needed",
-        "fips/xenial_p: needed",
-        "vivid/stable-phone-overlay_p: needed",
-        "product_p: needed",
-        " xenial_p: needed",
-        "xenial_p: ",
-        "Tags_xenial_p: needed",
-    ],
-)
-def test_other_lines_say_nothing(line: str) -> None:
-    """What does not exist, is upstream's, of another product, or of a release that is not wanted."""
-    assert said(line) == ([], {})
-
-
-def test_lines_without_meaning_are_counted() -> None:
-    """A new status, a new codename, a fix without a version."""
-    states, unknown = said(
-        "xenial_p: triaged", "zurg_p: needed", "xenial_q: released", "xenial_r: released (see notes)"
-    )
-    assert states == []
-    assert unknown == {"status=triaged": 1, "release=zurg": 1, "version=": 1, "version=(see notes)": 1}
-
-
-def test_a_fix_of_ubuntu_pro_stands_beside_the_release() -> None:
-    """A version in round brackets is Pro's own; square ones hold that of the release."""
-    states, _ = said("trusty_p: ignored (end of standard support)", "trusty/esm_p: released (1.2-3+esm1)")
-    assert states == [State("14.04", "p", "None", True), State("14.04+esm", "p", "1.2-3+esm1")]
-    states, _ = said("trusty_p: released (1.2-3)", "trusty/esm_p: released [1.2-3]")
-    assert states == [State("14.04", "p", "1.2-3")]
-    states, _ = said("trusty_p: needs-triage", "trusty/esm_p: not-affected (code not present)")
-    assert states == [State("14.04", "p", "0")]
-
-
-def test_a_package_may_have_a_priority_of_its_own() -> None:
-    """It stands above the general one, even when it is lower."""
-    states, _ = said("Priority: medium", "Priority_q: low (needs a file)", "xenial_p: needed", "xenial_q: needed")
-    assert [(state.package, state.priority) for state in states] == [("p", "medium"), ("q", "low")]
-
-
-@given(st.binary())
-def test_any_file_is_read(content: bytes) -> None:
-    """Whatever the tree holds, it is read or means nothing."""
-    tracker.Reader(releases.RELEASES, lambda _: True, lambda *_: None).read("CVE-2020-0001", content)
 
 
 def test_a_checkout_stands_in_for_the_archive(tmp_path: Path) -> None:
