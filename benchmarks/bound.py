@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+import tarfile
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -98,12 +99,37 @@ def kev(workspace: Path, store: str) -> Parsed:
         yield item["cveID"], item
 
 
+def ubuntu(workspace: Path, store: str) -> Parsed:
+    """Yield what OSV says of each release of a CVE, then the files of the tracker; VEX is decoded only."""
+    for _, content in _members(workspace / "vex-all.tar.xz"):
+        msgspec.json.decode(content)
+    for name, content in _members(workspace / "osv-all.tar.xz"):
+        document = msgspec.json.decode(content)
+        for affected in document["affected"] if "/cve/" in name else ():
+            yield f"{affected['package']['ecosystem']} {document['id']}", affected["ranges"]
+    for name, content in _members(workspace / "ubuntu-cve-tracker-master.tar.gz"):
+        for line in content.decode().splitlines():
+            place, _, said = line.partition(": ")
+            if "_" in place and said:
+                yield f"{place} {name}", said
+
+
+def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(path, "r|*") as archive:
+        while (member := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]
+            content = archive.extractfile(member)
+            if content is not None:
+                yield member.name, content.read()
+
+
 PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "nvdv2": nvdv2,
     "nvddb": nvddb,
     "alpine": alpine,
     "debian": debian,
     "kev": kev,
+    "ubuntu": ubuntu,
 }
 
 

@@ -30,9 +30,10 @@ class Kind(IntEnum):
     ALPINE = 2
     DEBIAN = 3
     KEV = 4
+    UBUNTU = 5
 
 
-AMOUNTS: Final = {Kind.NVD: 340_000, Kind.ALPINE: 3_600, Kind.DEBIAN: 50_000, Kind.KEV: 1_404}
+AMOUNTS: Final = {Kind.NVD: 340_000, Kind.ALPINE: 3_600, Kind.DEBIAN: 50_000, Kind.KEV: 1_404, Kind.UBUNTU: 100_000}
 """At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases."""
 
 

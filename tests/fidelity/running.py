@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, debian, errata, kev, nvd, oval, rhel, rolling
+from tests.fidelity import alpine, debian, errata, kev, nvd, oval, rhel, rolling, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -26,6 +26,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "mariner": oval.run_mariner,
     "sles": oval.run_sles,
     "rhel": rhel.run,
+    "ubuntu": ubuntu.run,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

@@ -33,6 +33,7 @@ OURS: Final[dict[str, str]] = {
     "sles": "vulnfeeds.drivers.sles:SLESDriver",
     "rhel": "vulnfeeds.drivers.redhat.rhel:RHELDriver",
     "centos": "vulnfeeds.drivers.redhat.centos:CentOSDriver",
+    "ubuntu": "vulnfeeds.drivers.ubuntu.driver:UbuntuDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
