@@ -21,6 +21,7 @@ OURS: Final[dict[str, str]] = {
     "nvdv2": "vulnfeeds.drivers.nvd.nvdv2:NVDv2Driver",
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
+    "amzn": "vulnfeeds.drivers.amzn.driver:AmznDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -22,6 +22,7 @@ FIXED_IN: Final = {
     "version": "Version",
     "version_format": "VersionFormat",
     "vendor_advisory": "VendorAdvisory",
+    "vulnerable_range": "VulnerableRange",
 }
 VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
 ADVISORY: Final = {"id": "ID", "link": "Link"}

@@ -53,14 +53,15 @@ class Package(NamedTuple):
 
     name: str
     epoch: str
+    """"" where it is not known; a document that leaves it out means 0."""
     version: str
     release: str
     arch: str
 
     @property
     def evr(self) -> str:
-        """The whole version, epoch always: 0:1.8.23-10.amzn2.3.1."""
-        return f"{self.epoch}:{self.version}-{self.release}"
+        """The whole version with its epoch, where that is known: 0:1.8.23-10.amzn2.3.1."""
+        return f"{self.epoch}{':' if self.epoch else ''}{self.version}-{self.release}"
 
 
 class Update(NamedTuple):
@@ -80,16 +81,16 @@ class Update(NamedTuple):
     packages: tuple[Package, ...]
 
 
-def find(path: Path) -> Location | None:
+def find(path: Path, place: str) -> Location | None:
     """Return where the index at `path` has the advisories; None when the repository has none.
 
-    Raises ParseError for a document of another shape, and for a path that leads out of the repository.
+    Raises ParseError, naming `place`, for a document of another shape, and for a location out of the repository.
     """
     found: Location | None = None
-    with open_bounded(path, max_bytes=_INDEX_BYTES) as stream:
-        for data in elements.children(stream, path.name, "repomd"):
+    with open_bounded(path, max_bytes=_INDEX_BYTES, url=place) as stream:
+        for data in elements.children(stream, place, "repomd"):
             if data.tag == "data" and data.get("type") == "updateinfo":
-                found = found or _location(data, path.name)
+                found = found or _location(data, place)
     return found
 
 
