@@ -91,7 +91,7 @@ def test_a_record_is_an_advisory(tmp_path: Path) -> None:
         "quillfs": "0:3.1.4-2.amzn2.0.1",
         "quillfs-doc": "0:3.1.4-2.amzn2.0.1",
     }
-    assert record.pop("Description").startswith("Package updates are available for Amazon Linux 2 that fix")
+    assert record.pop("Description").startswith("Package updates are available for Amazon Linux 2 2017.12 that fix")
     assert record == {
         "Name": "ALAS-2024-9001",
         "NamespaceName": "amzn:2",
@@ -130,7 +130,7 @@ def test_names_are_those_of_the_site(name: str, release: str, expected: str) -> 
 
 
 def test_the_preferred_architecture_counts(tmp_path: Path) -> None:
-    """Builds of one package that differ by architecture do not make it affected for ever; sources are not installed."""
+    """Builds that differ by architecture do not make a package affected for ever; sources are not installed."""
     trial = on_sample(AmznDriver, tmp_path)
     package = b'<package name="%s" epoch="0" version="%s" release="1" arch="%s"/>'
     rows = [(b"a", b"1", b"aarch64"), (b"a", b"2", b"x86_64"), (b"a", b"3", b"x86_64"), (b"b", b"1", b"src")]
@@ -144,7 +144,7 @@ def test_the_preferred_architecture_counts(tmp_path: Path) -> None:
 
 
 def test_what_is_strange_is_counted(tmp_path: Path) -> None:
-    """An advisory given twice, without packages, with a new word or a placeholder; what is no security is left out."""
+    """An advisory given twice, without packages, with a new word or a placeholder; what is no security."""
     trial = on_sample(AmznDriver, tmp_path)
     package = b'<package name="a" version="1" release="1" arch="noarch"/>'
     said = b'<severity>dire</severity><references><reference type="cve" id="CVE-PENDING"/></references><pkglist>'
@@ -299,7 +299,7 @@ def test_nothing_to_be_had_ends_the_run(tmp_path: Path) -> None:
     for path in trial.folder.rglob("mirror.list"):
         path.unlink()
     (trial.folder / FEED_2022).unlink()
-    with pytest.raises(UpstreamError, match=r"mirror\.list.*HTTP status 404; and of the pages"):
+    with pytest.raises(UpstreamError, match=r"mirror\.list: HTTP status 404.*; and of the pages: https://alas"):
         trial.run()
 
 
@@ -312,9 +312,17 @@ def test_the_real_documents(replay: Any, upstreams: Any) -> None:
     assert context.skipped == {}
     assert context.unknown_values == {"id=CVE-PENDING": 2}
     replay.day(2)
-    for fault in ("", "truncate", "html", "empty"):
-        if fault:
-            replay.fault(f"{fault}:cdn.amazonlinux.com/2/core")
+    assert amzn.run()[1].skipped == {}
+    for fault in ("status:503:", "html:", "empty:"):
+        replay.clear()
+        replay.fault(f"{fault}cdn.amazonlinux.com/2/core/latest")
         records, context = amzn.run()
         assert records == []
-        assert set(context.skipped) == ({(FEED, "amzn:2")} if fault else set()), fault
+        assert list(context.skipped) == [(FEED, "amzn:2")], fault
+    replay.clear()
+    replay.fault("truncate:cdn.amazonlinux.com/2/core/2.0")
+    for path in (amzn.workspace / "2").rglob("updateinfo*"):
+        path.unlink()
+    records, context = amzn.run()
+    assert records == []
+    assert list(context.skipped) == [(FEED, "amzn:2")]

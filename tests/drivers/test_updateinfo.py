@@ -65,7 +65,7 @@ def test_a_document_is_read_however_it_is_packed(tmp_path: Path, pack: Callable[
     [
         (b"", "here: not well-formed XML"),
         (b"<updates/", "not well-formed XML"),
-        (DOCUMENT[:-12], "not well-formed XML after 1 elements"),
+        (DOCUMENT[:-5], "not well-formed XML after 1 elements"),
         (b"<html><body/></html>", "the root is <html>, not <updates>"),
         (DOCUMENT.replace(b"<id>A-1</id>", b""), "here update 1: no id"),
         (DOCUMENT.replace(b'version="2"', b""), r"here update 1 \(A-1\) package a: no name, version or release"),

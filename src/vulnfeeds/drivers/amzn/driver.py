@@ -145,9 +145,9 @@ class AmznDriver(Driver):
         context.note(f"amzn:{release} is read from the pages of the site: {error}")
         return marks
 
-    def _repositories(self, context: Context, release: str, core: str, before: frozenset[str]) -> _Had:
+    def _repositories(self, context: Context, release: str, core: str | None, before: frozenset[str]) -> _Had:
         """Bring what a release has beside its core; `before` names the repositories that are published."""
-        marks = {repositories.core(release).name: core}
+        marks = {} if core is None else {repositories.core(release).name: core}
         without: list[str] = []
         for each in repositories.additions(context, release, before):
             if not self._wanted(each.name):
