@@ -22,6 +22,8 @@ OURS: Final[dict[str, str]] = {
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
     "amzn": "vulnfeeds.drivers.amzn.driver:AmznDriver",
+    "arch": "vulnfeeds.drivers.arch:ArchDriver",
+    "photon": "vulnfeeds.drivers.photon:PhotonDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
