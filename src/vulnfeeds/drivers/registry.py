@@ -24,6 +24,7 @@ OURS: Final[dict[str, str]] = {
     "amzn": "vulnfeeds.drivers.amzn.driver:AmznDriver",
     "arch": "vulnfeeds.drivers.arch:ArchDriver",
     "photon": "vulnfeeds.drivers.photon:PhotonDriver",
+    "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
