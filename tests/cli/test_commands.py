@@ -91,7 +91,9 @@ def test_sync_fills_the_store_and_says_what_changed(vulnfeeds: Vulnfeeds) -> Non
     assert all(row["created"] > 0 for row in first["drivers"])
     for arguments in ([], ["--force"]):
         again = vulnfeeds.json("sync", *arguments, **SAMPLE)
-        assert [(row["created"], row["updated"], row["deleted"]) for row in again["drivers"]] == [(0, 0, 0)] * 5
+        assert [(row["created"], row["updated"], row["deleted"]) for row in again["drivers"]] == [(0, 0, 0)] * len(
+            first["drivers"]
+        )
     assert len(vulnfeeds.json("tasks", "--filter", "task_type=FeedSyncTask")) == 3
 
 

@@ -30,10 +30,10 @@ _PAGE_LIMITS: Final = Limits(max_bytes=8 << 20)
 _MOST_ITEMS: Final = 50_000
 _TITLE = re.compile(r"(ALAS[0-9A-Z]*(?:-[0-9A-Za-z][0-9A-Za-z.]*){2,4})\s+\(([^()]*)\)")
 _RELEASE_LINK = re.compile(r"""href\s*=\s*["']?[^"'\s>]{0,200}?\balas([0-9]{1,4})\.html""", re.IGNORECASE)
-_PACKAGES = re.compile(r"""\bid\s*=\s*["']?new_packages\b[^>]*>""", re.IGNORECASE)
-_OVERVIEW = re.compile(r"""\bid\s*=\s*["']?issue_overview\b[^>]*>""", re.IGNORECASE)
+_PACKAGES = re.compile(r"""\bid\s*=\s*["']?new_packages\b[^<>]*>""", re.IGNORECASE)
+_OVERVIEW = re.compile(r"""\bid\s*=\s*["']?issue_overview\b[^<>]*>""", re.IGNORECASE)
 _END = re.compile(r"</div\s*>", re.IGNORECASE)
-_BREAK = re.compile(r"<\s*/?\s*(?:br|p|pre|li|ul)\b[^>]*>", re.IGNORECASE)
+_BREAK = re.compile(r"</?(?:br|p|pre|li|ul)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _ASKED = "asked.json"
 
