@@ -18,8 +18,12 @@ from typing import Any
 
 import pytest
 
+from vulnfeeds.drivers.registry import load_drivers
+
 COMMAND = (sys.executable, "-m", "vulnfeeds")
 START_SECONDS = 60.0
+ON_BY_DEFAULT = sum(driver.default_on for driver in load_drivers([]).values())
+"""How many drivers a service without settings runs."""
 # Coverage of child processes is switched on by variables.
 _KEPT = ("PATH", "LANG", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COV_CORE_SOURCE", "COV_CORE_DATAFILE")
 

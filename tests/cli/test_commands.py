@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, Vulnfeeds
+from tests.cli.conftest import COMMAND, ON_BY_DEFAULT, Vulnfeeds
 from tests.conftest import Replay
 from vulnfeeds import __version__
 from vulnfeeds.cli.app import run
 from vulnfeeds.cli.compose import sample_upstream
-from vulnfeeds.drivers.registry import OURS
 
 SAMPLE = {"VULNFEEDS_UPSTREAM_MIRROR": str(sample_upstream())}
 
@@ -92,7 +91,7 @@ def test_sync_fills_the_store_and_says_what_changed(vulnfeeds: Vulnfeeds) -> Non
     assert all(row["created"] > 0 for row in first["drivers"])
     for arguments in ([], ["--force"]):
         again = vulnfeeds.json("sync", *arguments, **SAMPLE)
-        assert len(again["drivers"]) == len(OURS)
+        assert len(again["drivers"]) == ON_BY_DEFAULT
         assert {(row["created"], row["updated"], row["deleted"]) for row in again["drivers"]} == {(0, 0, 0)}
     assert len(vulnfeeds.json("tasks", "--filter", "task_type=FeedSyncTask")) == 3
 

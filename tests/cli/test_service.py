@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import COMMAND, Vulnfeeds, wait_for
+from tests.cli.conftest import COMMAND, ON_BY_DEFAULT, Vulnfeeds, wait_for
 from tests.conftest import Replay
-from vulnfeeds.drivers.registry import OURS
 
 FEEDS = ["kev", "nvd", "nvdv2", "vulnerabilities"]
 
@@ -34,7 +33,7 @@ def test_sample_serves_every_feed_without_network(vulnfeeds: Vulnfeeds) -> None:
     groups = [group["name"] for group in service.get("/v1/feeds/vulnerabilities")["groups"]]
     assert all(service.get(f"/v1/feeds/vulnerabilities/{group}")["data"] for group in groups)
     runs = service.get(f"/v1/tasks/{done[0]['task_id']}")["sub_tasks"]
-    assert [run["status"] for run in runs] == ["completed"] * len(OURS)
+    assert [run["status"] for run in runs] == ["completed"] * ON_BY_DEFAULT
     assert (vulnfeeds.home / "sample" / "vulnfeeds.sqlite").is_file()
     assert not (vulnfeeds.home / "vulnfeeds.sqlite").exists()
     assert service.stop() == 0

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, debian, errata, kev, nvd, oval, rhel, rolling, ubuntu
+from tests.fidelity import alpine, amazon, debian, errata, kev, nvd, oval, rhel, rolling, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
 SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "alpine": alpine.run,
+    "amazon": amazon.run,
     "debian": debian.run,
     "kev": kev.run,
     "nvd": nvd.run,

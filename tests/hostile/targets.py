@@ -18,10 +18,12 @@ from vulnfeeds.api.answers import choose_encoding, matches, require_type
 from vulnfeeds.api.filters import parse_filter
 from vulnfeeds.api.parameters import limit, parameters
 from vulnfeeds.api.since import parse_since
+from vulnfeeds.drivers.amzn import pages as amzn_pages
+from vulnfeeds.drivers.arch import ArchDriver
 from vulnfeeds.drivers.debian import advisories
 from vulnfeeds.drivers.debian.driver import ADVISORIES, DebianDriver
 from vulnfeeds.drivers.echo import EchoDriver
-from vulnfeeds.drivers.formats import errata, osv, secdb
+from vulnfeeds.drivers.formats import errata, osv, secdb, updateinfo
 from vulnfeeds.drivers.interface import Context, Driver
 from vulnfeeds.drivers.kev import KEVDriver
 from vulnfeeds.drivers.nvd import feeds, items, legacy, nvddb
@@ -86,6 +88,7 @@ _NAMES = {
     "echo": "data.json",
     "walk": "walk.json",
     "page": "pages/page-0001.json",
+    "arch": "all.json",
 }
 _LIST = good.of_debian(1)[ADVISORIES]
 
@@ -105,6 +108,26 @@ def _osv(data: bytes) -> None:
 def _lists(data: bytes) -> None:
     with _file(data, "lists.yaml") as path:
         list(secdb.read_lists(path))
+
+
+def _updateinfo(data: bytes) -> None:
+    with _file(data, "updateinfo") as path:
+        list(updateinfo.read(path, "updateinfo"))
+
+
+def _repomd(data: bytes) -> None:
+    with _file(data, "repomd.xml") as path:
+        updateinfo.find(path, "repomd.xml")
+
+
+def _alas(data: bytes) -> None:
+    """Read a feed of advisories and a page, which stand in one document here."""
+    feed, _, page = data.partition(b"</rss>")
+    folder = "amzn/2/pages"
+    with _file(feed + b"</rss>", f"{folder}/alas.rss"), _file(page, f"{folder}/ALAS-2024-1.html"):
+        pass
+    with _file(b'{"ALAS-2024-1": {"": ""}}', f"{folder}/asked.json"):
+        list(amzn_pages.read(_context(_FOLDER / "amzn"), "2"))
 
 
 def _dsa(data: bytes) -> None:
@@ -225,6 +248,31 @@ _OSV = (
     b'{"last_affected": "4"}, {"limit": "9"}]}]}]}'
 )
 
+_UPDATE = (
+    b'<?xml version="1.0"?>\n<updates><update type="security"><id>A-1</id><title>t</title><issued date="2024-01-01"/>'
+    b'<severity>low</severity><references><reference href="h" id="CVE-2024-0001" title="" type="cve"/></references>'
+    b'<pkglist><collection><package name="a" epoch="0" version="1" release="2" arch="noarch"/></collection></pkglist>'
+    b"</update></updates>"
+)
+_REPOMD = (
+    b'<repomd xmlns="http://linux.duke.edu/metadata/repo"><data type="updateinfo">'
+    b'<checksum type="sha256">ab</checksum>'
+    b'<location href="repodata/updateinfo.xml.gz"/></data></repomd>'
+)
+_ALAS = (
+    b"<rss><channel><item><title>ALAS-2024-1 (low): a</title><description>CVE-2024-0001</description>"
+    b"</item></channel></rss><div id='issue_overview'><b>Issue Overview:</b><p>A &amp; b.</p></div>"
+    b"<div id='new_packages'><pre>x86_64:<br />&nbsp; a-1-2.x86_64<br /></pre></div>"
+)
+_AVG = {
+    "name": "AVG-1",
+    "packages": ["a"],
+    "status": "Fixed",
+    "severity": "Low",
+    "fixed": "1-1",
+    "issues": ["CVE-2024-0001"],
+}
+
 TARGETS: dict[str, tuple[Target, bytes]] = {
     "secdb.json": (lambda data: _secdb(data, "a.json"), json.dumps(good.secdb([good.cve(1), good.cve(2)])).encode()),
     "secdb.yaml": (lambda data: _secdb(data, "a.yaml"), good.secdb_yaml([good.cve(1), good.cve(2)])),
@@ -254,6 +302,11 @@ TARGETS: dict[str, tuple[Target, bytes]] = {
     "nvd.meta": (_meta, good.feed_file(_FEED)[good.META]),
     "overrides": (_overrides, good.override(good.cve(1))),
     "archive": (_archive, good.tar_gz(good.override_member(good.cve(1)))),
+    "updateinfo": (_updateinfo, _UPDATE),
+    "updateinfo.gz": (_updateinfo, gzip.compress(_UPDATE, mtime=0)),
+    "repomd": (_repomd, _REPOMD),
+    "alas": (_alas, _ALAS),
+    "arch": (lambda data: _parse(ArchDriver(), arch=data), json.dumps([_AVG]).encode()),
     "since": (_text(parse_since), b"2021-06-03T20:18:03.123456+00:00"),
     "token": (_token, tokens.encode("feed", "group", tokens.WalkToken(3, "CVE-2024-0001")).encode()),
     "filter": (_text(parse_filter), b"driver_id=debian,task_id>470,status=failed"),

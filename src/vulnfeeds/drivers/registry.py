@@ -34,6 +34,10 @@ OURS: Final[dict[str, str]] = {
     "rhel": "vulnfeeds.drivers.redhat.rhel:RHELDriver",
     "centos": "vulnfeeds.drivers.redhat.centos:CentOSDriver",
     "ubuntu": "vulnfeeds.drivers.ubuntu.driver:UbuntuDriver",
+    "amzn": "vulnfeeds.drivers.amzn.driver:AmznDriver",
+    "arch": "vulnfeeds.drivers.arch:ArchDriver",
+    "photon": "vulnfeeds.drivers.photon:PhotonDriver",
+    "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -1,0 +1,1 @@
+"""Amazon Linux: advisories of its repositories, or of its site."""

@@ -1,0 +1,146 @@
+"""The repositories of Amazon Linux: where each release has them, and how their advisories are brought."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from vulnfeeds.drivers.formats import updateinfo
+from vulnfeeds.drivers.interface import Context
+from vulnfeeds.errors import ParseError, StatusError, UpstreamError
+from vulnfeeds.fetch.interface import Limits
+
+CDN: Final = "https://cdn.amazonlinux.com/"
+AMI_LISTS: Final = "http://repo.us-west-2.amazonaws.com/2018.03/"
+"""Where Amazon Linux 1 has its list of mirrors; it is not to be had over TLS."""
+AMI_FILES: Final = "http://packages.us-west-2.amazonaws.com/2018.03/"
+"""The one of its mirrors that is asked."""
+CATALOGUE: Final = f"{CDN}2/extras-catalog.json"
+"""The extras of Amazon Linux 2, each with a repository of its own."""
+
+_ADDITIONS: Final = ("kernel-livepatch", "nvidia")
+"""Repositories that a release from 2022 on may have beside core; nothing lists them."""
+_LIST_LIMITS: Final = Limits(max_bytes=4 << 20)
+_FILE_LIMITS: Final = Limits(max_bytes=512 << 20)
+_MOST_TOPICS: Final = 2000
+
+
+class Repository(NamedTuple):
+    """One repository of a release."""
+
+    name: str
+    """RELEASE/core, 2/extras/TOPIC, 2023/kernel-livepatch: its name in settings and its folder in the workspace."""
+    mirror_list: str
+    core: bool
+    """It cannot be missing, and has advisories."""
+
+
+class _Topic(msgspec.Struct):
+    n: str
+
+
+class _Catalogue(msgspec.Struct):
+    topics: list[_Topic]
+
+
+def core(release: str) -> Repository:
+    """Return the main repository of a release; of one that is not known, where it would be."""
+    if release == "1":
+        return Repository("1/core", f"{AMI_LISTS}updates/x86_64/mirror.list", True)
+    if release == "2":
+        return Repository("2/core", f"{CDN}2/core/latest/x86_64/mirror.list", True)
+    return Repository(f"{release}/core", f"{CDN}al{release}/core/mirrors/latest/x86_64/mirror.list", True)
+
+
+def additions(context: Context, release: str, before: frozenset[str]) -> list[Repository]:
+    """Return the other repositories of a release; `before` names those that the last publication was made of.
+
+    Raises UpstreamError when the extras that were published before cannot be known any more.
+    """
+    if release == "1":
+        return []
+    if release == "2":
+        return _extras(context, before)
+    lists = f"{CDN}al{release}/{{}}/mirrors/latest/x86_64/mirror.list"
+    return [Repository(f"{release}/{name}", lists.format(name), False) for name in _ADDITIONS]
+
+
+def bring(context: Context, repository: Repository) -> str | None:
+    """Bring the advisories of a repository to `file_of`; return their sha256, None when there are none.
+
+    Only an addition may have none, or not be there. Raises UpstreamError or ParseError when it cannot be told.
+    """
+    folder = context.workspace / repository.name
+    try:
+        listed = context.fetcher.download(
+            repository.mirror_list, folder / "mirror.list", limits=_LIST_LIMITS, expect=("text",)
+        )
+        base = _mirror(listed.path, repository.mirror_list)
+        index = context.fetcher.download(
+            f"{base}/{updateinfo.INDEX}", folder / "repomd.xml", limits=_LIST_LIMITS, expect=("xml",)
+        )
+    except StatusError as error:
+        if repository.core or error.status not in (403, 404, 410):
+            raise
+        return None
+    location = updateinfo.find(index.path, f"{base}/{updateinfo.INDEX}")
+    if location is None:
+        if repository.core:
+            raise UpstreamError(f"{base}/{updateinfo.INDEX}", "the index names no updateinfo")
+        return None
+    url = f"{base}/{location.path}"
+    kinds = ("xml", "gzip", "xz", "zstd", "bzip2")
+    brought = context.fetcher.download(url, file_of(context, repository.name), limits=_FILE_LIMITS, expect=kinds)
+    updateinfo.verify(brought.path, location, url)
+    return brought.sha256
+
+
+def file_of(context: Context, name: str) -> Path:
+    """Return the file of a repository's advisories in the workspace."""
+    return context.workspace / name / "updateinfo"
+
+
+def _extras(context: Context, before: frozenset[str]) -> list[Repository]:
+    try:
+        brought = context.fetcher.download(
+            CATALOGUE, context.workspace / "extras.json", limits=_LIST_LIMITS, expect=("json",)
+        )
+        topics = _topics(brought.path)
+    except (UpstreamError, ParseError) as error:
+        if any(name.startswith("2/extras/") for name in before):
+            # Published with the extras: without them every one of their records would be withdrawn.
+            raise
+        context.note(f"the extras of Amazon Linux 2 could not be known ({error}); core is read without them")
+        return []
+    return [
+        Repository(f"2/extras/{topic}", f"{CDN}2/extras/{topic}/latest/x86_64/mirror.list", False) for topic in topics
+    ]
+
+
+def _topics(path: Path) -> list[str]:
+    try:
+        catalogue = msgspec.json.decode(path.read_bytes(), type=_Catalogue)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ParseError(CATALOGUE, str(error)) from error
+    topics = sorted({topic.n for topic in catalogue.topics})
+    if not topics or len(topics) > _MOST_TOPICS:
+        raise ParseError(CATALOGUE, f"{len(topics)} topics; between 1 and {_MOST_TOPICS} are plausible")
+    wrong: Any = next((topic for topic in topics if not _is_name(topic)), None)
+    if wrong is not None:
+        raise ParseError(CATALOGUE, f"{wrong[:80]!r} is no name of a topic")
+    return topics
+
+
+def _is_name(topic: str) -> bool:
+    return topic.isascii() and topic[:1].isalnum() and all(letter.isalnum() or letter in "._+-" for letter in topic)
+
+
+def _mirror(path: Path, url: str) -> str:
+    """Return the first mirror of a list that we may ask."""
+    lines = path.read_text("utf-8", errors="replace").split()
+    for line in lines:
+        if line.startswith((CDN, AMI_FILES)):
+            return line.rstrip("/")
+    raise UpstreamError(url, f"the list names no mirror under {CDN} or {AMI_FILES}, but {' '.join(lines)[:120]!r}")

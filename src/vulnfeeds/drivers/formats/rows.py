@@ -1,0 +1,42 @@
+"""A JSON document that is one list of objects, read one object at a time (Arch, Photon)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import ijson
+import msgspec
+
+from vulnfeeds.drivers.formats.depth import ShallowJSON
+from vulnfeeds.errors import ParseError
+
+MAX_DEPTH: Final = 16
+"""Deepest nesting of lists and objects that is read; true documents have 3 levels."""
+
+T = TypeVar("T")
+
+
+def read(path: Path, kind: type[T]) -> Iterator[T]:
+    """Yield each object of the list as a `kind`, a typed class.
+
+    Raises ParseError, naming the file and the object's place, when the document is no such list, or an empty one.
+    """
+    number = -1
+    with path.open("rb") as file:
+        try:
+            objects = ijson.items(ShallowJSON(file, path.name, MAX_DEPTH), "item", use_float=True)
+            for number, value in enumerate(objects):
+                yield _converted(value, kind, f"{path.name} $[{number}]")
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise ParseError(path.name, f"not JSON after {number + 1} objects: {error}") from error
+    if number < 0:
+        raise ParseError(path.name, "no list of objects, or an empty one")
+
+
+def _converted(value: object, kind: type[T], place: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise ParseError(place, str(error)) from error
