@@ -131,8 +131,9 @@ def test_releases_are_found_and_chosen(tmp_path: Path) -> None:
 def test_a_release_that_cannot_be_had_stays_as_it_is(tmp_path: Path) -> None:
     """The others go on; when none can be had the run fails."""
     trial = on_sample(PhotonDriver, tmp_path)
-    first, _ = trial.fetch()
+    first, context = trial.fetch()
     assert isinstance(first, Checkpoint)
+    trial.parse(context)
     (trial.folder / FIVE).unlink()
     answer, context = trial.fetch(first)
     assert answer == UNCHANGED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -11,9 +10,10 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from vulnfeeds.drivers.documents import Documents
 from vulnfeeds.drivers.formats import rows
-from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
-from vulnfeeds.errors import ParseError, UpstreamError
+from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, DriverSettings, Unchanged
+from vulnfeeds.errors import ParseError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import of_cvss3
@@ -32,7 +32,6 @@ METADATA: Final = "https://packages.broadcom.com/photon/photon_cve_metadata/"
 VERSIONS: Final = f"{METADATA}photon_versions.json"
 LINK: Final = "https://www.cve.org/CVERecord?id="
 
-_FETCHED = "fetched.json"
 _LIMITS: Final = Limits(max_bytes=256 << 20)
 _MOST_RELEASES: Final = 200
 _RELEASE = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
@@ -65,15 +64,6 @@ class _Row(msgspec.Struct):
     status: str = ""
 
 
-class _Fetched(msgspec.Struct):
-    """What the last fetch left in the workspace, for `parse`."""
-
-    digests: dict[str, str] = {}
-    """Sha256 of each release's document."""
-    unavailable: dict[str, str] = {}
-    """Releases that could not be had, and why."""
-
-
 class _Issue(msgspec.Struct):
     """A CVE in one release."""
 
@@ -96,52 +86,20 @@ class PhotonDriver(Driver):
 
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the document of each release; one that cannot be had is left out, unless none can."""
-        fetched = _Fetched()
-        failure: UpstreamError | None = None
-        releases = self._releases(context)
-        for done, release in enumerate(releases):
-            context.report("fetch", done, len(releases))
-            url = f"{METADATA}{_name(release)}"
-            try:
-                brought = context.fetcher.download(
-                    url, context.workspace / _name(release), limits=_LIMITS, expect=("json",)
-                )
-            except UpstreamError as error:
-                failure = error
-                fetched.unavailable[release] = str(error)
-            else:
-                fetched.digests[release] = brought.sha256
-        if failure is not None and not fetched.digests:
-            raise failure
-        (context.workspace / _FETCHED).write_bytes(msgspec.json.encode(fetched))
-        published = _published(context)
-        kept = {release: mark for release, mark in published.items() if release in fetched.unavailable}
-        digests = {**kept, **fetched.digests}
-        if digests == published:
-            for release, reason in fetched.unavailable.items():
-                context.skip(FEED, f"photon:{release}", reason)
-            return UNCHANGED
-        text = "\n".join(f"{release} {mark}" for release, mark in sorted(digests.items()))
-        return Checkpoint(fingerprint=hashlib.sha256(text.encode()).hexdigest(), cursor={"releases": digests})
+        addresses = {release: (f"{METADATA}{_name(release)}",) for release in self._releases(context)}
+        return Documents(context, FEED).fetch(addresses, limits=_LIMITS, expect=("json",))
 
     def parse(self, context: Context) -> Iterator[Record]:
         """Yield the records of every release that changed since the last run that published."""
-        fetched = msgspec.json.decode((context.workspace / _FETCHED).read_bytes(), type=_Fetched)
-        published = _published(context)
-        for release, reason in fetched.unavailable.items():
-            context.skip(FEED, f"photon:{release}", reason)
-        for done, (release, mark) in enumerate(fetched.digests.items()):
-            context.report("parse", done, len(fetched.digests))
+        documents = Documents(context, FEED)
+        for release, path in documents.changed():
             group = f"photon:{release}"
-            if published.get(release) == mark:
-                context.skip(FEED, group, "unchanged")
-                continue
             # The document is sorted by package, records are by CVE: two short texts are kept of each row until then.
-            issues = self._issues(context, context.workspace / _name(release))
+            issues = self._issues(context, path)
             for cve in sorted(issues):
                 if issues[cve].fixes:
                     yield _record(group, cve, issues[cve])
-            context.cover(FEED, group)
+            documents.read(release, [group])
 
     def _releases(self, context: Context) -> list[str]:
         """Return the releases that upstream lists and the settings want, oldest first."""
@@ -222,11 +180,3 @@ def _score(context: Context, said: float | str | None) -> float:
 
 def _name(release: str) -> str:
     return f"cve_data_photon{release}.json"
-
-
-def _published(context: Context) -> dict[str, str]:
-    """Return the digest of each release that the last run published; empty when all must be read again."""
-    if context.forced or context.checkpoint is None:
-        return {}
-    found: dict[str, str] = context.checkpoint.cursor.get("releases", {})
-    return found
