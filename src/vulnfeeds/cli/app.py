@@ -89,10 +89,19 @@ def build(only: str | None = None) -> App:
         if only not in _COMMANDS or name == only:
             app.command(pkgutil.resolve_name(f"vulnfeeds.cli.{place}"))
     if only not in _COMMANDS:
+        _add_driver(app)
         _add_config(app)
         _add_quarantine(app)
         app.register_install_completion_command(help="Install completion for the shell that runs this.")
     return app
+
+
+def _add_driver(app: App) -> None:
+    from vulnfeeds.cli import trying
+
+    driver = App(name="driver", help="One driver by itself: try it without a store.")
+    driver.command(trying.test)
+    app.command(driver)
 
 
 def _add_config(app: App) -> None:
