@@ -105,7 +105,7 @@ GATHERED = DifferenceClass(
     "several packages of one CVE",
     (
         *("package", "fixed version", "version format", "group of a fix", "description", "will not fix", "severity"),
-        *("affected versions", "date", "keys of a fix"),
+        *("range of a fix", "date", "keys of a fix"),
     ),
     ("mariner:1.0 CVE-2018-25032",),
     "upstream has one definition for each CVE and package; of those of the same CVE vunnel keeps the last one only",
@@ -150,8 +150,7 @@ def side(bodies: Iterable[dict[str, Any]]) -> Side:
     sides = os_fields.side(records)
     for body, fields in zip(records, sides.values(), strict=True):
         fixes = body["Vulnerability"]["FixedIn"]
-        for name, key in (("module", "Module"), ("architecture", "Arch"), ("affected versions", "VulnerableRange")):
-            fields[name] = {(fix["Name"], fix["Version"], fix[key]) for fix in fixes if fix.get(key)}
+        fields["architecture"] = {(fix["Name"], fix["Version"], fix["Arch"]) for fix in fixes if fix.get("Arch")}
         dates = [fix["Available"]["Date"] for fix in fixes if fix.get("Available")]
         if dates:
             fields["date"] = set(dates)
