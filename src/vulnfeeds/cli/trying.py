@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from vulnfeeds.cli import logs
 from vulnfeeds.cli.compose import build_driver, read_settings, upstream_map
 from vulnfeeds.cli.options import Output
-from vulnfeeds.cli.progress import LiveWatcher, Watcher
+from vulnfeeds.cli.syncing import watcher_for
 from vulnfeeds.cli.terminal import Terminal
 from vulnfeeds.errors import RunError
 from vulnfeeds.fetch.http import HTTPFetcher
@@ -47,7 +47,7 @@ def test(
     mirrors = upstream_map(settings) if upstream is None else UpstreamMap(upstream)
     terminal = Terminal(as_json=output.json)
     logs.set_up(settings.log_level, handler=terminal.log_handler())
-    watcher = LiveWatcher(terminal.errors) if terminal.is_live else Watcher()
+    watcher = watcher_for(terminal)
     watcher.began(driver)
     progress = Progress(lambda said: watcher.progressed(driver, said), time.time)
     try:

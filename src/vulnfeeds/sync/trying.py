@@ -74,16 +74,19 @@ class Trial(msgspec.Struct, frozen=True):
         return sum(self.groups.values())
 
 
-class _NothingPublished:
-    """A store in which nobody published anything."""
+class NothingPublished:
+    """The published records as a driver's first run finds them: none."""
 
     def sequence(self, feed: str, group: str) -> int:
+        """Return 0: the group does not exist."""
         return 0
 
     def changes(self, feed: str, group: str, after: int, upto: int) -> Iterator[tuple[str, bytes, bool]]:
+        """Yield nothing."""
         return iter(())
 
     def bodies(self, feed: str, group: str, keys: list[str]) -> dict[str, bytes]:
+        """Return nothing."""
         return {}
 
 
@@ -181,7 +184,7 @@ def try_driver(
     """
     timed = _TimedFetcher(fetcher, timer)
     context = Context(
-        fetcher=timed, workspace=workspace, published=_NothingPublished(), secrets=secrets, report=report, now=clock
+        fetcher=timed, workspace=workspace, published=NothingPublished(), secrets=secrets, report=report, now=clock
     )
     began = timer()
     answer = driver.fetch(context)

@@ -42,6 +42,7 @@ from vulnfeeds.fetch.mirrors import UpstreamMap
 from vulnfeeds.fetch.settings import FetchSettings
 from vulnfeeds.records import canonical, contract
 from vulnfeeds.records.record import Record
+from vulnfeeds.sync.trying import NothingPublished as NothingPublished
 
 NOW = 1_725_000_000.0
 """The time that drivers under test are told: 30 August 2024."""
@@ -61,22 +62,6 @@ class Sad(NamedTuple):
 
     edit: Edit
     names: str
-
-
-class NothingPublished:
-    """The published records as a driver's first run finds them: none."""
-
-    def sequence(self, feed: str, group: str) -> int:
-        """Return 0: the group does not exist."""
-        return 0
-
-    def changes(self, feed: str, group: str, after: int, upto: int) -> Iterator[tuple[str, bytes, bool]]:
-        """Yield nothing."""
-        return iter(())
-
-    def bodies(self, feed: str, group: str, keys: list[str]) -> dict[str, bytes]:
-        """Return nothing."""
-        return {}
 
 
 class Trial:

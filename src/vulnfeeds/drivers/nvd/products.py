@@ -8,7 +8,7 @@ by comparing those numbers with the run number in the checkpoint, so a run that 
 for by the next one. Versions that nobody names stay until a checkpoint shows that their going was published.
 
 A new index is filled first: rows are appended as they come, and counted, sorted and indexed once when the first CVE
-comes a second time or all have come. Keeping the tables in order row by row cost five times that.
+comes a second time or all have come.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def place(version: str) -> Place | None:
         return None
     try:
         # Nine of ten versions are numbers between dots. Maven's order of those is that of the numbers, and tuples
-        # compare a hundred times faster than what the library makes of them.
+        # compare much faster than what the library makes of them.
         text = cpe.plain(version)
         numbers = _numbers(text)
         return _Worded(text) if numbers is None else numbers
