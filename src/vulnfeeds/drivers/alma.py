@@ -67,10 +67,11 @@ class AlmaDriver(Driver):
     def parse(self, context: Context) -> Iterator[Record]:
         """Yield the records of each advisory in turn, one for each release of its own."""
         path = context.workspace / _FILE
-        files = {release: names for release, names in _files(path).items() if self.settings.wants(release)}
+        listed = _files(path)
+        if not any(listed.values()):
+            raise ParseError(_FILE, "no advisory of any release")
+        files = {release: names for release, names in listed.items() if self.settings.serves(f"alma:{release}")}
         total = sum(map(len, files.values()))
-        if not total:
-            raise ParseError(_FILE, "no advisory of any release that is served")
         homeless: set[tuple[str, str]] = set()
         for done, (release, advisory) in enumerate(_advisories(path, set(files))):
             if done % _REPORTED == 0:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -44,6 +44,8 @@ _FETCHED = "fetched.json"
 class AlpineSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver alpine."""
 
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,4}\.[0-9]{1,4}|edge)$")], ...] = ()
+    """Releases that are asked for besides those that the index lists."""
     not_affected: bool = True
     """Serve fixes with version "0": the package was never affected, whatever NVD says."""
 
@@ -120,15 +122,17 @@ class AlpineDriver(Driver):
     # --- fetching ---------------------------------------------------------------------------------------------
 
     def _releases(self, context: Context) -> list[str]:
-        """Return the releases that the index lists, oldest first, edge last."""
+        """Return the releases that the index lists and the settings want, oldest first, edge last."""
         links = _links(context, SECDB, context.workspace / "index.html")
         found = {match[1] or match[2] for link in links if (match := _RELEASE.fullmatch(link))}
         if not found:
             raise ParseError(SECDB, "the index lists no release")
         if len(found) > _MOST_RELEASES:
             raise ParseError(SECDB, f"the index lists {len(found)} releases; {_MOST_RELEASES} are plausible")
+        found.update(self.settings.releases)
+        served = [release for release in found if self.settings.serves(f"alpine:{release}")]
         return sorted(
-            found, key=lambda name: [int(part) for part in name.split(".")] if name != "edge" else [1 << 30]
+            served, key=lambda name: [int(part) for part in name.split(".")] if name != "edge" else [1 << 30]
         )
 
     def _release(self, context: Context, release: str) -> dict[str, str]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -48,10 +47,8 @@ _AT_ONCE: Final = 500
 class FedoraSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver fedora."""
 
-    include: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Patterns of releases to read: `42`, `4?`."""
-    exclude: list[str] = msgspec.field(default_factory=list)
-    """Patterns of releases to leave out."""
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,3}$")], ...] = ()
+    """Releases that are asked for besides those that upstream lists."""
 
 
 class _Fetched(msgspec.Struct):
@@ -125,7 +122,7 @@ class FedoraDriver(Driver):
             wanted = sorted(issues)
             for first in range(0, len(wanted), _AT_ONCE):
                 keys = wanted[first : first + _AT_ONCE]
-                before = context.published.bodies(FEED, group, keys)
+                before = context.published.bodies(FEED, context.selection.name(group) or group, keys)
                 for key in keys:
                     yield _record(group, key, issues[key], before.get(key))
 
@@ -137,12 +134,8 @@ class FedoraDriver(Driver):
         listed = set(_RELEASE.findall(brought.path.read_text("utf-8", errors="replace")))
         if not listed or len(listed) > _MOST_RELEASES:
             raise ParseError(UPDATES, f"{len(listed)} releases; between 1 and {_MOST_RELEASES} are plausible")
-        return sorted(filter(self._wanted, listed), key=int)
-
-    def _wanted(self, release: str) -> bool:
-        return any(fnmatchcase(release, pattern) for pattern in self.settings.include) and not any(
-            fnmatchcase(release, pattern) for pattern in self.settings.exclude
-        )
+        listed.update(self.settings.releases)
+        return sorted((release for release in listed if self.settings.serves(f"fedora:{release}")), key=int)
 
 
 def _bring(context: Context, release: str) -> str:

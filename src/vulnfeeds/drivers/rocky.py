@@ -112,8 +112,6 @@ class RockyDriver(Driver):
                 continue
             seen.add(advisory.id)
             for release, ecosystems in _releases(context, advisory).items():
-                if not self.settings.wants(release):
-                    continue
                 released[release] = None
                 if not errata.is_served(advisory, self.settings):
                     continue
@@ -122,7 +120,7 @@ class RockyDriver(Driver):
                 if made is not None:
                     yield made
         if not released:
-            raise ParseError(_FOLDER, "no advisory of any release that is served")
+            raise ParseError(_FOLDER, "no advisory of any release")
         for release in released:
             context.cover(FEED, f"rocky:{release}")
 

@@ -14,7 +14,6 @@ from typing import ClassVar, Final, NamedTuple
 from vulnfeeds.drivers.documents import Documents
 from vulnfeeds.drivers.formats import oval
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, DriverSettings, Unchanged
-from vulnfeeds.drivers.selection import ReleaseSettings
 from vulnfeeds.errors import ParseError, StatusError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
@@ -63,7 +62,7 @@ _PAGE_LIMITS: Final = Limits(max_bytes=8 << 20)
 _LIMITS: Final = Limits(max_bytes=1 << 30)
 
 
-class SLESSettings(ReleaseSettings, frozen=True, kw_only=True):
+class SLESSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver sles."""
 
     unfixed: bool = True
@@ -142,7 +141,7 @@ class SLESDriver(Driver):
             for way in oval.ways(definition.criteria, read, place):
                 releases = [part for part in way if isinstance(part, _Release)]
                 for release in releases:
-                    if release.version.partition(".")[0] != major or not self.settings.serves(release.version):
+                    if release.version.partition(".")[0] != major:
                         continue
                     for fix in way:
                         if isinstance(fix, _Fix):

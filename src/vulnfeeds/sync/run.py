@@ -68,6 +68,7 @@ def execute(
         checkpoint=last.checkpoint if last is not None and last.fits(now) else None,
         secrets=secrets,
         forced=forced,
+        selection=driver.settings.selection,
         report=reporting.report,
         now=clock,
     )
@@ -179,7 +180,7 @@ class _Run:
     def _compare(self, comparison: Comparison, cves: frozenset[str] | None, *, parse: bool) -> None:
         covered: Set[Group] = frozenset()
         if parse:
-            for reported in comparison.take(self.driver.parse(self.context)):
+            for reported in comparison.take(self.context.selection.of(self.driver.parse(self.context))):
                 self.progress.compared(reported)
             if self.driver.mode is Mode.FULL:
                 covered = groups.covered(self.context)
@@ -263,11 +264,13 @@ class _Run:
         }
 
     def _result(self, checkpoint: Checkpoint, *, unchanged: bool, frozen: Iterable[Group]) -> dict[str, Any]:
+        left_out = groups.left_out(self.context, groups.own(self.store, self.driver))
         return {
             "changes": {},
             "execution_state": checkpoints.execution_state(checkpoint),
             "unchanged": unchanged,
             "frozen": sorted(group for _, group in frozen),
+            "left_out": {group: reason for (_, group), reason in sorted(left_out.items())},
             **self._facts(),
         }
 

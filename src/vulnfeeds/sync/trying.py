@@ -184,14 +184,20 @@ def try_driver(
     """
     timed = _TimedFetcher(fetcher, timer)
     context = Context(
-        fetcher=timed, workspace=workspace, published=NothingPublished(), secrets=secrets, report=report, now=clock
+        fetcher=timed,
+        workspace=workspace,
+        published=NothingPublished(),
+        secrets=secrets,
+        selection=driver.settings.selection,
+        report=report,
+        now=clock,
     )
     began = timer()
     answer = driver.fetch(context)
     fetching = timer() - began
     checking = _Checking(driver, timer)
     # Without a checkpoint only a driver that has nothing to read from says so.
-    records = iter(()) if isinstance(answer, Unchanged) else driver.parse(context)
+    records = iter(()) if isinstance(answer, Unchanged) else context.selection.of(driver.parse(context))
     for done in checking.take(records):
         if done % _REPORTED == 0:
             report("parse", done, None)

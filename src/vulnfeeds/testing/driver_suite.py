@@ -81,6 +81,7 @@ class Trial:
         self.folder = folder
         self.workspace = workspace
         self._settings = settings
+        self._selected = settings if settings is not None else driver.Settings()
         self._published: Published = published if published is not None else NothingPublished()
         self._secrets = secrets
         workspace.mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,7 @@ class Trial:
             checkpoint=checkpoint,
             secrets=self._secrets,
             forced=forced,
+            selection=self._selected.selection,
             now=lambda: NOW,
         )
 
@@ -109,7 +111,7 @@ class Trial:
     def parse(self, context: Context) -> list[Record]:
         """Parse what was fetched, with a new instance and no network."""
         with _no_sockets():
-            return list(self.driver(self._settings).parse(context))
+            return list(context.selection.of(self.driver(self._settings).parse(context)))
 
     def run(self, checkpoint: Checkpoint | None = None, *, forced: bool = False) -> tuple[list[Record], Context]:
         """Fetch and parse; no records when nothing changed."""

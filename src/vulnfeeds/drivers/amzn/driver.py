@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -35,10 +35,11 @@ class AmznSettings(DriverSettings, frozen=True, kw_only=True):
     source: Literal["auto", "updateinfo", "pages"] = "auto"
     """Where advisories are read: the repositories, the pages of the site, or (auto) the repositories where there are
     any."""
-    include: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Patterns of repositories to read: `2/core`, `2/extras/*`, `2023/kernel-livepatch`."""
-    exclude: list[str] = msgspec.field(default_factory=list)
-    """Patterns of repositories to leave out; without its core a release is left out."""
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}$")], ...] = ()
+    """Releases that are asked for besides those that the site lists."""
+    exclude_repositories: tuple[str, ...] = ()
+    """Patterns of repositories that are not read beside the core of their release: `2/extras/*`,
+    `2023/kernel-livepatch`."""
     descriptions: bool = True
     """Serve the text of the advisory; the original service left it empty."""
 
@@ -75,8 +76,8 @@ class AmznDriver(Driver):
         published = _published(context)
         fetched = _Fetched()
         failure: UpstreamError | ParseError | None = None
-        found = sorted(RELEASES | pages.releases(context), key=int)
-        wanted = [release for release in found if self._wanted(repositories.core(release).name)]
+        found = sorted(RELEASES.union(pages.releases(context), self.settings.releases), key=int)
+        wanted = [release for release in found if self.settings.serves(f"amzn:{release}")]
         for done, release in enumerate(wanted):
             context.report("fetch", done, len(wanted))
             try:
@@ -117,11 +118,6 @@ class AmznDriver(Driver):
 
     # --- fetching ---------------------------------------------------------------------------------------------
 
-    def _wanted(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.settings.include) and not any(
-            fnmatchcase(name, pattern) for pattern in self.settings.exclude
-        )
-
     def _release(self, context: Context, release: str, published: _Had | None) -> _Had:
         """Bring a release. Pages never take the place of repositories that were published: they say less."""
         if self.settings.source == "pages":
@@ -150,7 +146,7 @@ class AmznDriver(Driver):
         marks = {} if core is None else {repositories.core(release).name: core}
         without: list[str] = []
         for each in repositories.additions(context, release, before):
-            if not self._wanted(each.name):
+            if any(fnmatchcase(each.name, pattern) for pattern in self.settings.exclude_repositories):
                 continue
             mark = repositories.bring(context, each)
             if mark is not None:

@@ -121,7 +121,8 @@ class DebianDriver(Driver):
         for codename in codenames:
             if codename not in versions:
                 context.unknown("release", codename)
-        return {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
+        groups = {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
+        return {codename: group for codename, group in groups.items() if self.settings.serves(group)}
 
     def _record(
         self,

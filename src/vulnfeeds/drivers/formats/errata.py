@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
@@ -35,17 +34,8 @@ _KNOWN: Final = re.compile(r"[A-Z]{1,4}[SBE]A-\d{4}:A?\d+")
 class ErrataSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of a driver of this form."""
 
-    include: tuple[str, ...] = ("*",)
-    """Releases to serve, as patterns ("8", "1?"); those that match none are left out."""
-    exclude: tuple[str, ...] = ()
-    """Releases to leave out although `include` names them."""
     all_advisories: bool = False
     """Serve bug fix and enhancement advisories that name no CVE, too; they are about no vulnerability."""
-
-    def wants(self, release: str) -> bool:
-        """Tell whether a release is served."""
-        named = any(fnmatchcase(release, pattern) for pattern in self.include)
-        return named and not any(fnmatchcase(release, pattern) for pattern in self.exclude)
 
 
 def cves(advisory: OSVRecord) -> list[str]:
