@@ -14,7 +14,7 @@ from tests.drivers.errata_documents import Document, affected, erratum, fixed
 from vulnfeeds.drivers.formats.errata import ErrataSettings
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.rocky import ADDRESS, RockyDriver
-from vulnfeeds.errors import DownloadError, HostRefusedError, ParseError
+from vulnfeeds.errors import DownloadError, HostRefusedError
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad
 from vulnfeeds.testing.upstream import UpstreamSimulator
 
@@ -180,7 +180,8 @@ def test_other_ecosystems_are_counted(apollo: tuple[Apollo, Upstreams]) -> None:
     assert context.unknown_values == {"ecosystem=Linux": 1}
 
 
-def test_nothing_that_is_served_is_no_success(tmp_path: Path) -> None:
-    """Settings that leave nothing are told, rather than withdrawing what is served."""
-    with pytest.raises(ParseError, match="no advisory of any release"):
-        on_sample(RockyDriver, tmp_path, ErrataSettings(include=("x",))).run()
+def test_settings_that_leave_nothing_withdraw_nothing(tmp_path: Path) -> None:
+    """No group is covered, so all of them stay as they are."""
+    records, context = on_sample(RockyDriver, tmp_path, ErrataSettings(include=("x",))).run()
+    assert not records
+    assert not context.covered

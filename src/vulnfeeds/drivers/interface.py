@@ -63,8 +63,8 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_quarantined: float = 0.01
     """Largest part of a run's records that may go to quarantine before the whole run does; counts above 20 only."""
     include: tuple[str, ...] = ("*",)
-    """Groups that are served, by name or pattern: `alpine:3.18`, or what stands behind the colon (`3.18`, `3.*`), which
-    also means the same with a plus sign and more behind it (`22.04` is `22.04+esm`, too)."""
+    """Groups that are served, by name or pattern: `alpine:3.18`, or what stands behind the colon (`3.18`, `3.*`).
+    That means groups with a plus sign and more behind it, too (`22.04`: `22.04+esm`)."""
     exclude: tuple[str, ...] = ()
     """Groups that are left out although `include` names them; what was published of them stays as it is."""
     rename: dict[str, str] = {}

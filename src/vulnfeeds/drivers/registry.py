@@ -21,6 +21,8 @@ OURS: Final[dict[str, str]] = {
     "nvdv2": "vulnfeeds.drivers.nvd.nvdv2:NVDv2Driver",
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
+    "epss": "vulnfeeds.drivers.epss:EPSSDriver",
+    "eol": "vulnfeeds.drivers.eol:EOLDriver",
     "wolfi": "vulnfeeds.drivers.rolling:WolfiDriver",
     "chainguard": "vulnfeeds.drivers.rolling:ChainguardDriver",
     "minimos": "vulnfeeds.drivers.rolling:MinimOSDriver",

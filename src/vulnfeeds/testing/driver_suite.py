@@ -227,6 +227,34 @@ class DriverSuite:
         assert _plain(forced) == _plain(whole)
         assert context.skipped == {}
 
+    def test_an_excluded_group_is_left_out(self, trial: Trial) -> None:
+        """A group that the settings exclude is neither reported nor covered, the others are; then nothing is new."""
+        left = min(self.groups)
+        other = self._selecting(trial, exclude=(*self._own_settings().exclude, left[1]))
+        records, context = other.run()
+        assert {(record.feed, record.group) for record in records} == self.groups - {left}
+        if self.driver.mode is Mode.FULL:
+            assert context.covered == self.groups - {left}
+        assert left not in context.skipped
+        assert other.fetch(self._first(other))[0] == UNCHANGED
+
+    def test_a_renamed_group_is_served_under_its_new_name(self, trial: Trial) -> None:
+        """What the settings rename has its records, which name it, and is covered; nothing has the old name."""
+        before, _ = trial.run()
+        feed, old = min(self.groups)
+        prefix, _, release = old.partition(":")
+        new = f"{prefix}:as-we-call-it"
+        renamed, context = self._selecting(trial, rename={release: "as-we-call-it"}).run()
+        assert {(record.feed, record.group) for record in renamed} == self.groups - {(feed, old)} | {(feed, new)}
+        assert [record.key for record in renamed] == [record.key for record in before]
+        if self.driver.mode is Mode.FULL:
+            assert (feed, new) in context.covered
+            assert (feed, old) not in context.covered
+        for record in renamed:
+            body = canonical.encode(record.body)
+            contract.check(record.feed, record.group, body)
+            assert record.group != new or f'"{old}"'.encode() not in body
+
     def test_a_change_is_noticed(self, trial: Trial) -> None:
         """Each change makes the next run do something; what it then leaves out, it says that it skips."""
         for edit in self.changed:
@@ -282,6 +310,20 @@ class DriverSuite:
             folder,
             workspace,
             settings=self.settings,
+            published=self.published(),
+            secrets=self.secrets,
+        )
+
+    def _own_settings(self) -> DriverSettings:
+        return self.settings if self.settings is not None else self.driver.Settings()
+
+    def _selecting(self, trial: Trial, **settings: Any) -> Trial:
+        """Return a trial on the same documents with other groups selected."""
+        return Trial(
+            self.driver,
+            trial.folder,
+            trial.workspace.with_name("selecting"),
+            settings=msgspec.structs.replace(self._own_settings(), **settings),
             published=self.published(),
             secrets=self.secrets,
         )

@@ -163,7 +163,7 @@ class AmznDriver(Driver):
         """Return the releases as they will be published; those left out stay as they are."""
         kept = {release: had for release, had in published.items() if release in fetched.unavailable}
         releases = {**kept, **fetched.releases}
-        if releases == published and not context.forced:
+        if context.checkpoint is not None and releases == published and not context.forced:
             for release, reason in fetched.unavailable.items():
                 context.skip(FEED, f"amzn:{release}", reason)
             return UNCHANGED
