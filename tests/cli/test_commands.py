@@ -134,9 +134,9 @@ def test_feeds_and_groups(filled: Vulnfeeds) -> None:
     assert set(feeds[0]) == {"feed", "groups", "records", "published_at"}
     groups = filled.json("groups")
     assert sum(feed["records"] for feed in feeds) == sum(group["records"] for group in groups)
-    assert {"feed", "group", "records", "withdrawn", "sequence", "generation", "published_at", "frozen_at"} <= set(
-        groups[0]
-    )
+    counted = {"feed", "group", "records", "withdrawn", "sequence", "generation", "published_at", "frozen_at"}
+    assert counted | {"eol", "eoas", "eoes"} <= set(groups[0])
+    assert {group["eol"] for group in groups} == {None}
     assert {group["feed"] for group in filled.json("groups", "kev")} == {"kev"}
     table = filled.run("feeds").stdout.splitlines()
     assert table[0].split() == ["FEED", "GROUPS", "RECORDS", "PUBLISHED"]

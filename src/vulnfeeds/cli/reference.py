@@ -62,6 +62,26 @@ def meanings(kind: type[Any]) -> dict[str, str]:
     return found
 
 
+_SELECTION: Final = """
+`include`, `exclude` and `rename` work for every driver. What an upstream lists is served as soon as it lists it; a group
+that is excluded is not fetched where upstream has a document for it alone. If it was published it is frozen: it goes on
+being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before `rename`.
+
+```toml
+[driver.ubuntu]
+include = ["20.04", "2[24].*"]       # with ubuntu:20.04+esm and the like
+exclude = ["22.10", "*+esm"]
+
+[driver.debian]
+rename = {"unstable" = "sid"}        # records name debian:sid, too; debian:unstable stays as it is
+```
+
+A client finds a group by its name: one that looks for `debian:unstable` gets nothing new from `debian:sid`. Two groups
+that would have the same name fail the run. Drivers read each other's groups by their usual names, so renaming
+`nvdv2:cves` takes the severities of NVD from the others.
+"""
+
+
 def configuration(registry: Registry) -> str:
     """Return the settings reference as Markdown."""
     lines = [_PREAMBLE, "## Top level\n\n", *_table(Settings, ())]
@@ -70,8 +90,9 @@ def configuration(registry: Registry) -> str:
         lines += [f"\n## `[{name}]`\n\n{text}\n\n", *_table(kind, (name,))]
     lines += [
         "\n## `[driver.NAME]` for every driver\n\n",
-        "Limits of a run and the guards that it must pass before it publishes.\n\n",
+        "Limits of a run, the guards that it must pass before it publishes, and the groups that are served.\n\n",
         *_table(DriverSettings, ("driver", "NAME")),
+        _SELECTION,
     ]
     for name, driver in registry.items():
         inherited = {field.name: field.default for field in msgspec.structs.fields(DriverSettings)}

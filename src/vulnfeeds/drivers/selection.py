@@ -68,10 +68,10 @@ class Selection:
 
     def absence(self, name: str) -> str | None:
         """Return why a group that is stored under this name gets no records any more; None when it still may."""
-        if any(self._served_name(group) == name for group in self._sources(name)):
+        if any(self._served_name(group) == name for group in self._sources(name) or [name]):
             return None
-        if self.serves(name) and (served := self._served_name(name)) != name:
-            return f"the settings name it {served}"
+        if self.serves(name) and self._new_name(name) != name:
+            return f"the settings name it {self._new_name(name)}"
         return "excluded by the settings"
 
     def _served_name(self, group: str) -> str:
@@ -83,15 +83,13 @@ class Selection:
         name = self._rename.get(group) or (self._rename.get(release) if colon else None)
         if name is None:
             return group
-        return name if ":" in name else f"{prefix}{colon}{name}"
+        return name if ":" in name or not colon else f"{prefix}:{name}"
 
-    def _sources(self, name: str) -> Iterator[str]:
-        """Yield the driver's names of groups that could be served under a name."""
-        prefix, colon, release = name.partition(":")
-        for old, new in self._rename.items():
-            if new in (name, release):
-                yield old if ":" in old else f"{prefix}{colon}{old}"
-        yield name
+    def _sources(self, name: str) -> list[str]:
+        """Return the driver's names of the groups that are renamed to this name."""
+        prefix, _, release = name.partition(":")
+        renamed = [old for old, new in self._rename.items() if new in (name, release)]
+        return [old if ":" in old or ":" not in name else f"{prefix}:{old}" for old in renamed]
 
 
 def _names(group: str) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def _major(release: str) -> tuple[str, ...]:
     return (release.partition(".")[0],)
 
 
-def _photon(release: str) -> tuple[str, ...]:
+def _without_zero(release: str) -> tuple[str, ...]:
     return (release, release.removesuffix(".0"))
 
 
@@ -84,7 +84,8 @@ def _amzn(release: str) -> tuple[str, ...]:
 
 _CYCLES: Final[dict[str, Callable[[str], tuple[str, ...]]]] = {
     "amzn": _amzn,
-    "photon": _photon,
+    "mariner": _without_zero,
+    "photon": _without_zero,
     "rhel": _major,
     "sles": _sles,
 }
