@@ -63,9 +63,9 @@ def meanings(kind: type[Any]) -> dict[str, str]:
 
 
 _SELECTION: Final = """
-`include`, `exclude` and `rename` work for every driver. What an upstream lists is served as soon as it lists it; a group
-that is excluded is not fetched where upstream has a document for it alone. If it was published it is frozen: it goes on
-being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before `rename`.
+`include`, `exclude` and `rename` work for every driver. What an upstream lists is served as soon as it lists it; a
+group that is excluded is not fetched where upstream has a document for it alone. If it was published it is frozen: it
+goes on being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before `rename`.
 
 ```toml
 [driver.ubuntu]
@@ -76,8 +76,8 @@ exclude = ["22.10", "*+esm"]
 rename = {"unstable" = "sid"}        # records name debian:sid, too; debian:unstable stays as it is
 ```
 
-A client finds a group by its name: one that looks for `debian:unstable` gets nothing new from `debian:sid`. Two groups
-that would have the same name fail the run. Drivers read each other's groups by their usual names, so renaming
+A client finds a group by its name: one that looks for `debian:unstable` gets nothing new from `debian:sid`. Two
+groups that would have the same name fail the run. Drivers read each other's groups by their usual names, so renaming
 `nvdv2:cves` takes the severities of NVD from the others.
 """
 
