@@ -65,7 +65,8 @@ def meanings(kind: type[Any]) -> dict[str, str]:
 _SELECTION: Final = """
 `include`, `exclude` and `rename` work for every driver. What an upstream lists is served as soon as it lists it; a
 group that is excluded is not fetched where upstream has a document for it alone. If it was published it is frozen: it
-goes on being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before `rename`.
+goes on being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before
+`rename`.
 
 ```toml
 [driver.ubuntu]
