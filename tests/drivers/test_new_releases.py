@@ -1,4 +1,4 @@
-"""A release that is new upstream is served without a change of ours; fedora, photon, amzn, ubuntu: in their own tests."""
+"""A release that is new upstream is served without a change of ours; see also each driver's tests."""
 
 from __future__ import annotations
 
