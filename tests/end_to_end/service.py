@@ -22,7 +22,7 @@ from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import QuarantineRow, Store
 from vulnfeeds.testing.client import FEEDS, StrictClient
 
-ALL_FEEDS = (*FEEDS, "nvd", "kev", "epss", "eol")
+ALL_FEEDS = (*FEEDS, "nvd", "kev")
 """Feeds of the real client and ours that it has no class for."""
 DRIVERS = "alpine,debian,kev,nvddb,nvdv2"
 SYNC_FAILED = 5
