@@ -10,12 +10,13 @@ import msgspec
 from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import KeptDocuments
+from vulnfeeds.drivers.redhat import streams
 from vulnfeeds.drivers.redhat.issues import release_of_cpe
 from vulnfeeds.errors import ParseError
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/advisories/"
 KIND: Final = "rhsa-"
-FORM: Final = "advisories 1"
+FORM: Final = "advisories 2"
 """Changes with what is kept of a document."""
 LINK: Final = "https://access.redhat.com/errata/"
 
@@ -31,6 +32,10 @@ class Fix(msgspec.Struct, frozen=True, array_like=True, order=True):
     module: str
     source: bool
     """Whether it is a source package."""
+    minor: str
+    """The minor release that it was built for, "" where nothing tells."""
+    channels: tuple[str, ...]
+    """What brings it to a host: see `issues.State`."""
 
 
 class Advisory(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +97,8 @@ class Reducer:
             if product is None:
                 self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
             elif (package := product.package) and package.version and not package.name.endswith(_UNUSED):
-                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src"))
+                stream = streams.stream(release, package.version, cpe=cpe, platform=document.platform(product_id))
+                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src", *stream))
         return sorted(found)
 
 
