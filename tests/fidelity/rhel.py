@@ -40,6 +40,13 @@ def _of_a_module(found: Difference) -> bool:
     return bool(more) and all(".module+el" in version for version in more)
 
 
+def _by_stream(found: Difference) -> bool:
+    if found.field == "advisory":
+        return "range of a fix" in found.our_record and found.theirs < found.ours
+    more = found.ours ^ found.theirs
+    return "Advisories" in more and more <= {"Advisories", "VulnerableRange", "Module", "Available"}
+
+
 NOT_AFFECTED = DifferenceClass(
     "not affected",
     (RECORD, *SAID_OF_A_FIX),
@@ -89,7 +96,27 @@ WITH_ADVISORY = DifferenceClass(
     "the versions are those that the advisories list",
     lambda found: found.theirs is None and any(module for _, _, module in found.ours["module"]),
 )
-CLASSES = (AFTER_THE_END, WITH_ADVISORY, NULLS)
+LONGER_LIFE = DifferenceClass(
+    "groups of the extended life",
+    (RECORD,),
+    ("rhel:6+els CVE-2020-0466",),
+    "`rhel:6+els`: what the paid extension of an ended release got; vunnel has no groups of it",
+    "ours",
+    "a host with the extension has these fixes",
+    lambda found: found.theirs is None and found.ours["group"].endswith("+els"),
+)
+BY_STREAM = DifferenceClass(
+    "fixes by minor stream",
+    ("keys of a fix", "advisory"),
+    ("rhel:8 CVE-2020-8696",),
+    "`Advisories` lists the fix of each minor release and support; where a release was fixed on several bases, "
+    "`VulnerableRange` says what is affected and all their advisories are named. vunnel 0.44 has the newest only, "
+    "later versions have both",
+    "ours",
+    "with the newest alone a host of an older minor release counts as affected for ever",
+    _by_stream,
+)
+CLASSES = (AFTER_THE_END, LONGER_LIFE, WITH_ADVISORY, BY_STREAM, NULLS)
 
 
 def run(world: World) -> list[Agreement]:

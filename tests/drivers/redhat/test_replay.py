@@ -76,6 +76,11 @@ def test_centos_and_the_vex_archive(replay: Replay, tmp_path: Path) -> None:
     (firefox, _) = found["rhel:9", "CVE-2023-6212"]["Vulnerability"]["FixedIn"]
     assert (firefox["Name"], firefox["Version"]) == ("firefox", "0:115.5.0-1.el9_3")
     assert firefox["VendorAdvisory"]["AdvisorySummary"][0]["ID"] == "RHSA-2023:7507"
+    assert [(build["Minor"], build["Channels"], build["Version"]) for build in firefox["Advisories"]] == [
+        (0, ["eus"], "0:115.5.0-1.el9_0"),
+        (2, ["eus"], "0:115.5.0-1.el9_2"),
+        (3, ["ga"], "0:115.5.0-1.el9_3"),
+    ]
     (kernel, real_time) = found["rhel:9", "CVE-2023-6240"]["Vulnerability"]["FixedIn"]
     assert (kernel["Version"], real_time["Version"]) == ("0:5.14.0-427.16.1.el9_4", "None")
     records, _ = Upstreams(CentOSDriver, replay.address, tmp_path / "centos").run()
