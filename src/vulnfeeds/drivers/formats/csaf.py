@@ -66,6 +66,13 @@ class Threat(msgspec.Struct, frozen=True):
     details: str = ""
 
 
+class CVSS2(msgspec.Struct, frozen=True, rename="camel"):
+    """The vendor's CVSS 2 score, in old documents."""
+
+    vector_string: str
+    base_score: float
+
+
 class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
     """The vendor's CVSS 3 score."""
 
@@ -76,6 +83,7 @@ class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
 class Score(msgspec.Struct, frozen=True):
     """Scores for some products."""
 
+    cvss_v2: CVSS2 | None = None
     cvss_v3: CVSS3 | None = None
 
 

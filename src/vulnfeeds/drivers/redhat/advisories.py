@@ -49,6 +49,8 @@ class Advisory(msgspec.Struct, frozen=True, array_like=True):
     fixes: list[Fix]
     cves: dict[str, list[int]]
     """Which of the fixes are for a CVE, as places in `fixes`."""
+    cvss2: dict[str, str] = {}
+    """Score and vector by CVE, "5.0/AV:N/AC:L/Au:N/C:N/I:N/A:P", where Red Hat gave one."""
 
     def fixes_of(self, cve: str, release: str) -> list[Fix]:
         """Return what it published for a CVE in a release."""
@@ -69,14 +71,18 @@ class Reducer:
             raise ParseError(name, f"the document calls itself {document.id[:40]!r}")
         places: dict[Fix, int] = {}
         cves: dict[str, list[int]] = {}
+        cvss2: dict[str, str] = {}
         for vulnerability in document.vulnerabilities:
             found = {places.setdefault(fix, len(places)) for fix in self._fixes(document, vulnerability)}
             if found and vulnerability.cve:
                 cves[vulnerability.cve] = sorted(found | set(cves.get(vulnerability.cve, ())))
+                if score := next((score.cvss_v2 for score in vulnerability.scores if score.cvss_v2), None):
+                    cvss2[vulnerability.cve] = f"{score.base_score}/{score.vector_string}"
         if not cves:
             return None
         issued, updated = document.issued[:10], document.updated[:10]
-        return self._encoder.encode(Advisory(document.id, document.severity, issued, updated, list(places), cves))
+        advisory = Advisory(document.id, document.severity, issued, updated, list(places), cves, cvss2)
+        return self._encoder.encode(advisory)
 
     def _fixes(self, document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[Fix]:
         ids = [
