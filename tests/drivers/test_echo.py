@@ -22,8 +22,8 @@ class TestEcho(DriverSuite):
     extended = (Edit(DATA, replaced(b'"severity": "high"', b'"severity": "high", "aliases": []')),)
     changed = (Edit(DATA, replaced(b"3.0.15-1~deb12u1", b"3.0.15-1~deb12u2")),)
     sad = (
-        Sad(Edit(DATA, lambda _: b"[1]"), "no vulnerability"),
-        Sad(Edit(DATA, lambda _: b"{}"), "no vulnerability"),
+        Sad(Edit(DATA, lambda _: b"[1]"), "no packages in the document"),
+        Sad(Edit(DATA, lambda _: b"{}"), "no packages in the document"),
         Sad(Edit(DATA, lambda _: b'{"a": {"TEMP-1": {}}}'), "no vulnerability"),
         Sad(Edit(DATA, lambda _: b'{"a": {}, "a": {}}'), "package a is given twice"),
         Sad(Edit(DATA, lambda _: b'{"a": ["CVE-2024-0001"]}'), "data.json package a: Expected `object`"),
