@@ -29,7 +29,7 @@ class TestEcho(DriverSuite):
         Sad(Edit(DATA, lambda _: b'{"a": ["CVE-2024-0001"]}'), "data.json package a: Expected `object`"),
         Sad(Edit(DATA, lambda _: b'{"a": {"CVE-2024-0001": {"fixed_version": 3}}}'), "$[...].fixed_version"),
         Sad(Edit(DATA, lambda _: b'{"a": {}, "b": {"CVE-2024'), "not JSON after 1 packages"),
-        Sad(Edit(DATA, lambda _: b'{"a": ' + b'{"b": ' * 20 + b"1" + b"}" * 21), "nest more than 16 deep"),
+        Sad(Edit(DATA, lambda _: b'{"a": ' + b'{"b": ' * 40 + b"1" + b"}" * 41), "nest more than 32 deep"),
     )
 
 
