@@ -135,6 +135,22 @@ def test_an_advisory_that_is_gone_is_not_reported(apollo: tuple[Apollo, Upstream
     assert context.covered == {(FEED, "rocky:9")}
 
 
+def test_only_a_release_with_news_is_read(apollo: tuple[Apollo, Upstreams]) -> None:
+    """The others are skipped; an advisory for two releases is news for both."""
+    api, upstreams = apollo
+    both = [affected(f"Rocky Linux:{release}", "b", *fixed(f"0:1-1.el{release}")) for release in (8, 9)]
+    api.advisories.append(erratum("RLSA-2024:0006", *both))
+    assert {record.group for record in upstreams.run()[0]} == {"rocky:8", "rocky:9"}
+    api.advisories.append(erratum("RLSA-2024:0007", affected("Rocky Linux:8", "c", *fixed("0:1-1.el8"))))
+    found, context = upstreams.run()
+    assert [record.key for record in found] == ["RLSA-2024:0006", "RLSA-2024:0007"]
+    assert (context.covered, context.skipped) == ({(FEED, "rocky:8")}, {(FEED, "rocky:9"): "unchanged"})
+    api.advisories[5] = erratum("RLSA-2024:0006", *both, withdrawn="2024-06-09T00:00:00Z")
+    found, context = upstreams.run()
+    assert [record.key for record in found] == [f"RLSA-2024:{number:04}" for number in (1, 2, 3, 4, 5, 7)]
+    assert context.skipped == {}
+
+
 def test_pages_that_shift_lose_and_repeat_nothing(apollo: tuple[Apollo, Upstreams]) -> None:
     """An advisory that comes in at the front moves another one to the next page: it is served once."""
     api, upstreams = apollo

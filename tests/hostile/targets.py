@@ -87,6 +87,7 @@ _NAMES = {
     "kev": "known_exploited_vulnerabilities.json",
     "echo": "data.json",
     "walk": "walk.json",
+    "news": "releases.json",
     "page": "pages/page-0001.json",
     "arch": "all.json",
 }
@@ -289,7 +290,7 @@ TARGETS: dict[str, tuple[Target, bytes]] = {
     ),
     "osv": (_osv, _OSV),
     "osv.page": (
-        lambda data: _parse(RockyDriver(), walk=b'{"pages": 1}', page=data),
+        lambda data: _parse(RockyDriver(), walk=b'{"pages": 1}', news=b'{"8": ""}', page=data),
         b'{"advisories": [' + _OSV.replace(b"AlmaLinux:8", b"Rocky Linux:8") + b'], "total": 1, "links": {}}',
     ),
     "pointer": (

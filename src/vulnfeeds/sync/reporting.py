@@ -39,6 +39,10 @@ class Progress:
         phase, done, total = self._said if self._said[0] == PARSE else (PARSE, records, None)
         self._maybe_tell(phase, done, total, {})
 
+    def brought(self, url: str, seconds: float, amount: int) -> None:
+        """Count the bytes of a download that is there; fits MeteredFetcher."""
+        self.fetched_bytes += amount
+
     def downloading(self, url: str, done: int, total: int | None) -> None:
         """Note how many bytes of a download are there; fits the fetcher's own progress.
 
@@ -77,11 +81,17 @@ class DownloadRelay:
 
 
 class MeteredFetcher:
-    """A Fetcher that counts what comes over the wire."""
+    """A Fetcher that tells what each request brought: `brought(url, seconds, bytes over the wire)`.
 
-    def __init__(self, fetcher: Fetcher, progress: Progress) -> None:
+    `timer` gives seconds of any beginning.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, brought: Callable[[str, float, int], None], *, timer: Callable[[], float]
+    ) -> None:
         self._fetcher = fetcher
-        self._progress = progress
+        self._brought = brought
+        self._timer = timer
 
     def download(
         self,
@@ -93,12 +103,14 @@ class MeteredFetcher:
         expect: tuple[str, ...] = (),
     ) -> Download:
         """Bring a download as the fetcher behind does."""
+        began = self._timer()
         download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
-        self._progress.fetched_bytes += download.bytes_fetched
+        self._brought(url, self._timer() - began, download.bytes_fetched)
         return download
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:
         """Return a small answer as the fetcher behind does."""
+        began = self._timer()
         body = self._fetcher.get_json(url, headers=headers, limits=limits)
-        self._progress.fetched_bytes += len(body)
+        self._brought(url, self._timer() - began, len(body))
         return body

@@ -62,7 +62,7 @@ def execute(
     now = checkpoints.circumstances(driver, severity_source)
     last = checkpoints.decode(store.checkpoint(driver.name))
     context = Context(
-        fetcher=MeteredFetcher(fetcher, reporting),
+        fetcher=MeteredFetcher(fetcher, reporting.brought, timer=clock),
         workspace=home / "workspace" / driver.name,
         published=PublishedRecords(store),
         checkpoint=last.checkpoint if last is not None and last.fits(now) else None,

@@ -16,7 +16,7 @@ from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, 
 from vulnfeeds.errors import ParseError, UpstreamError
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, of_word
-from vulnfeeds.records.vulnerability import FixedIn, OSRecord, Vulnerability, sort_fixes
+from vulnfeeds.records.vulnerability import Available, FixedIn, OSRecord, Vulnerability, sort_fixes
 
 FEED: Final = "vulnerabilities"
 RELEASES: Final = frozenset({"1", "2", "2022", "2023"})
@@ -26,6 +26,7 @@ ARCHITECTURES: Final = ("x86_64", "noarch", "aarch64", "i686")
 
 _FETCHED = "fetched.json"
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _SERIES = re.compile(r"ALASKERNEL-([0-9]+\.[0-9]+)-[0-9]{4}-[0-9]+")
 
 
@@ -65,6 +66,7 @@ class AmznDriver(Driver):
     """Feed vulnerabilities, groups amzn:2, amzn:2023, ... from Amazon's repositories and alas.aws.amazon.com."""
 
     name = "amzn"
+    version = 2
     feeds = (FEED,)
     upstreams = (repositories.CDN, repositories.AMI_LISTS, repositories.AMI_FILES, pages.SITE)
     Settings: ClassVar[type[DriverSettings]] = AmznSettings
@@ -184,7 +186,7 @@ class AmznDriver(Driver):
         if update.kind != "security":
             return None
         name = advisory_name(update.id, release)
-        fixes = _fixes(f"amzn:{release}", name, update.packages)
+        fixes = _fixes(f"amzn:{release}", name, update)
         if not fixes:
             context.unknown("advisory without packages", name)
             return None
@@ -210,8 +212,10 @@ def advisory_name(name: str, release: str) -> str:
     return f"ALAS{rest}" if name.startswith(marked) and rest[:1] and not rest[:1].isdigit() else name
 
 
-def _fixes(group: str, name: str, packages: tuple[updateinfo.Package, ...]) -> list[FixedIn]:
-    """Return the fixes of the preferred architecture of each package."""
+def _fixes(group: str, name: str, update: updateinfo.Update) -> list[FixedIn]:
+    """Return the fixes of the preferred architecture of each package, with the date of the advisory."""
+    packages = update.packages
+    issued = _DATE.match(update.issued)
     best: dict[str, int] = {}
     for package in packages:
         rank = _rank(package.arch)
@@ -224,6 +228,7 @@ def _fixes(group: str, name: str, packages: tuple[updateinfo.Package, ...]) -> l
             version=package.evr,
             version_format="rpm",
             vulnerable_range=_range(series[1], package) if series else "",
+            available=Available(issued[0]) if issued else None,
         )
         for package in packages
         if _rank(package.arch) == best[package.name] and package.arch != "src"

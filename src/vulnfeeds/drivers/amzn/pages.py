@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from html import unescape
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -170,10 +171,18 @@ def _update(item: _Item, text: str, place: str) -> Update:
         title="",
         severity=item.severity,
         description=description.removeprefix("Issue Overview:").strip(),
-        issued=item.issued,
+        issued=_day(item.issued),
         references=tuple(Reference("cve", cve, "", "") for cve in item.cves),
         packages=tuple(packages),
     )
+
+
+def _day(written: str) -> str:
+    """Return the day of "Tue, 01 Nov 2022 20:30:00 GMT", as YYYY-MM-DD; "" for what is no date."""
+    try:
+        return parsedate_to_datetime(written).date().isoformat()
+    except ValueError:
+        return ""
 
 
 def _part(text: str, start: re.Match[str]) -> str:

@@ -87,7 +87,7 @@ def _records(advisory: Advisory, context: Context) -> Iterator[Record]:
             "Updated": advisory.updated,
             "RefId": advisory.id,
             "CVE": [
-                {"Name": cve, "Link": f"{making.LINK}{cve}"}
+                {"Name": cve, "Link": f"{making.LINK}{cve}", **_cvss2(advisory, cve)}
                 for cve in sorted(advisory.cves)
                 if advisory.fixes_of(cve, release)
             ],
@@ -101,6 +101,10 @@ def _records(advisory: Advisory, context: Context) -> Iterator[Record]:
             metadata=metadata,
         )
         yield Record(feed=making.FEED, group=group, key=advisory.id, body=OSRecord(body))
+
+
+def _cvss2(advisory: Advisory, cve: str) -> dict[str, str]:
+    return {"cvss2": advisory.cvss2[cve]} if cve in advisory.cvss2 else {}
 
 
 def _fixed_in(group: str, fixes: list[Fix], advisory: Advisory, link: str) -> Iterator[FixedIn]:

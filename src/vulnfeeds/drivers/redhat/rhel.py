@@ -40,9 +40,10 @@ class RHELSettings(DriverSettings, frozen=True, kw_only=True):
 
 
 class RHELDriver(Driver):
-    """Feed vulnerabilities, groups rhel:9, rhel:8.6+eus, ... from Red Hat's security data API or VEX archive."""
+    """Feed vulnerabilities, groups rhel:9, rhel:8.6+eus, rhel:7+els, ... from Red Hat's data API or VEX archive."""
 
     name = "rhel"
+    version = 2
     feeds = (making.FEED,)
     depends_on = ("nvdv2",)
     takes_severities = True
