@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from vulnfeeds.fetch.interface import Download, Fetcher, Limits
+from vulnfeeds.fetch.interface import Download, Fetcher, Limits, forget
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
@@ -77,11 +77,22 @@ class DownloadRelay:
 
 
 class MeteredFetcher:
-    """A Fetcher that counts what comes over the wire."""
+    """A Fetcher that counts what comes over the wire, and knows which files it brought."""
 
     def __init__(self, fetcher: Fetcher, progress: Progress) -> None:
         self._fetcher = fetcher
         self._progress = progress
+        self._new: set[Path] = set()
+        self._old: set[Path] = set()
+
+    def distrust(self) -> None:
+        """Let what this run brought be asked for without a condition the next time; if nothing is new, all of it.
+
+        For a run that could not read something: a file may be broken although upstream's mark on it is that of a
+        good one, and would then be "not modified" for ever.
+        """
+        for path in self._new or self._old:
+            forget(path)
 
     def download(
         self,
@@ -95,6 +106,7 @@ class MeteredFetcher:
         """Bring a download as the fetcher behind does."""
         download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
         self._progress.fetched_bytes += download.bytes_fetched
+        (self._new if download.changed else self._old).add(target)
         return download
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:

@@ -1,0 +1,61 @@
+"""The generated parts of docs/faults.md."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.faults.trial import ALL, Cell
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"
+
+
+def write(cells: Sequence[Cell]) -> None:
+    """Put the matrix into the document."""
+    replace("matrix", matrix(cells))
+
+
+def replace(name: str, block: str) -> None:
+    """Put a block between its marks; LookupError when the document has none."""
+    text = DOCUMENT.read_text()
+    begin, end = BEGIN.format(name), END.format(name)
+    place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not place.search(text):
+        raise LookupError(f"{DOCUMENT.name} has no part for {name}")
+    DOCUMENT.write_text(place.sub(lambda _: f"{begin}\n{block}\n{end}", text))
+
+
+def matrix(cells: Sequence[Cell]) -> str:
+    """Return a table for each upstream: a row for each kind of fault."""
+    found: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        found[cell.upstream][cell.kind].append(cell)
+    lines = []
+    for upstream, kinds in found.items():
+        some = next(iter(kinds.values()))
+        documents = len({cell.target for of_kind in kinds.values() for cell in of_kind} - {ALL})
+        lines += [
+            f"### {upstream}",
+            "",
+            f"{documents} documents; {some[0].before} records on day 1.",
+            "",
+            "| fault | everything at once | one document at a time | records then |",
+            "|---|---|---|---|",
+        ]
+        for kind, of_kind in kinds.items():
+            alone = [cell for cell in of_kind if cell.target != ALL]
+            whole = [cell for cell in of_kind if cell.target == ALL]
+            least = min(cell.after for cell in of_kind)
+            lines.append(f"| {kind} | {_said(whole)} | {_said(alone)} | {least} |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _said(cells: Sequence[Cell]) -> str:
+    counts = Counter(f"failed ({cell.error})" if cell.outcome == "failed" else cell.outcome for cell in cells)
+    if len(counts) == 1 and len(cells) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
