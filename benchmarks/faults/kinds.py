@@ -131,7 +131,11 @@ KINDS: tuple[Kind, ...] = (
         lambda body: {"truncate_at": len(body), "headers": {"Content-Length": str(len(body) // 2)}, **_UNRESUMABLE},
     ),
     Kind("half a document", lambda body: {"body": _half(body)}),
-    Kind("half a document under the whole one's ETag", lambda body: {"body": _half(body), "headers": _etag(body)}),
+    Kind(
+        "half a document under the whole one's ETag",
+        lambda body: {"body": _half(body), "headers": _etag(body)},
+        forgetful=True,
+    ),
     Kind("half of what is packed", lambda body: {"body": _as_packed(body, _half)} if _packing(body) else None),
     Kind("an archive that ends early", _cut_in_the_middle_of_an_archive),
     Kind("a flipped bit", _flipped),

@@ -18,14 +18,22 @@ def write(cells: Sequence[Cell]) -> None:
     replace("matrix", matrix(cells))
 
 
-def replace(name: str, block: str) -> None:
-    """Put a block between its marks; LookupError when the document has none."""
-    text = DOCUMENT.read_text()
-    begin, end = BEGIN.format(name), END.format(name)
-    place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not place.search(text):
+def block(name: str) -> str:
+    """Return what stands between a block's marks; LookupError when the document has none."""
+    if not (found := _place(name).search(DOCUMENT.read_text())):
         raise LookupError(f"{DOCUMENT.name} has no part for {name}")
-    DOCUMENT.write_text(place.sub(lambda _: f"{begin}\n{block}\n{end}", text))
+    return found[1]
+
+
+def replace(name: str, text: str) -> None:
+    """Put a text between a block's marks; LookupError when the document has none."""
+    block(name)
+    whole = f"{BEGIN.format(name)}\n{text}\n{END.format(name)}"
+    DOCUMENT.write_text(_place(name).sub(lambda _: whole, DOCUMENT.read_text()))
+
+
+def _place(name: str) -> re.Pattern[str]:
+    return re.compile(f"{re.escape(BEGIN.format(name))}\n?(.*?){re.escape(END.format(name))}", re.DOTALL)
 
 
 def matrix(cells: Sequence[Cell]) -> str:

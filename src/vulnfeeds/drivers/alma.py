@@ -70,7 +70,7 @@ class AlmaDriver(Driver):
         files = {release: names for release, names in _files(path).items() if self.settings.wants(release)}
         total = sum(map(len, files.values()))
         if not total:
-            raise ParseError(_FILE, "no advisory of any release that is served")
+            raise ParseError(ARCHIVE, "no advisory of any release that is served")
         homeless: set[tuple[str, str]] = set()
         for done, (release, advisory) in enumerate(_advisories(path, set(files))):
             if done % _REPORTED == 0:

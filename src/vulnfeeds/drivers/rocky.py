@@ -83,10 +83,10 @@ class RockyDriver(Driver):
             asked.add(url)
             number += 1
             data = context.fetcher.get_json(url)
-            page = _read(data, _place(number))
+            page = _read(data, url)
             for advisory in page.advisories:
                 # The first copy is the one that is parsed.
-                digests.setdefault(_id_of(advisory, _place(number)), hashlib.sha256(advisory).digest())
+                digests.setdefault(_id_of(advisory, url), hashlib.sha256(advisory).digest())
             (folder / _place(number)).write_bytes(data)
             # What comes in while the pages are walked is had the next time.
             total = page.total if total is None else total

@@ -102,7 +102,7 @@ class AmznDriver(Driver):
                 context.skip(FEED, group, "unchanged")
                 continue
             seen: set[str] = set()
-            for update in self._updates(context, release, had):
+            for update in self._updates(context, release, had, published.get(release)):
                 record = self._record(context, release, update)
                 if record is None:
                     continue
@@ -176,12 +176,17 @@ class AmznDriver(Driver):
 
     # --- parsing ----------------------------------------------------------------------------------------------
 
-    def _updates(self, context: Context, release: str, had: _Had) -> Iterator[updateinfo.Update]:
+    def _updates(self, context: Context, release: str, had: _Had, before: _Had | None) -> Iterator[updateinfo.Update]:
         if had.form == "pages":
             yield from pages.read(context, release)
             return
         for name in had.repositories:
-            yield from updateinfo.read(repositories.file_of(context, name), f"{name} updateinfo.xml")
+            place, empty = f"{name} updateinfo.xml", True
+            for update in updateinfo.read(repositories.file_of(context, name), place):
+                empty = False
+                yield update
+            if empty and before is not None and name in before.repositories:
+                raise ParseError(place, "no advisory any more, though some were published")
 
     def _record(self, context: Context, release: str, update: updateinfo.Update) -> Record | None:
         """Return the record of an advisory; None of one that fixes no vulnerability of a package."""
