@@ -13,9 +13,12 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- begin: {} -->", "<!-- end: {} -->"
 
 
-def write(cells: Sequence[Cell]) -> None:
-    """Put the matrix into the document."""
-    replace("matrix", matrix(cells))
+def write(cells: Sequence[Cell], order: Sequence[str]) -> None:
+    """Put what was found into the document; upstreams of `order` that were not tried stay as they are."""
+    sections = {part.partition("\n")[0]: part for part in re.split(r"^### ", block("matrix"), flags=re.MULTILINE)}
+    sections |= {part.partition("\n")[0]: part for part in matrix(cells).split("### ")}
+    known = [sections[name].strip() for name in order if name in sections]
+    replace("matrix", "\n\n".join(f"### {part}" for part in known))
 
 
 def block(name: str) -> str:

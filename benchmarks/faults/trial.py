@@ -156,7 +156,7 @@ class Trial:
                 yield f"{said['error_class']} is no error of ours: {said['error']}"
             if served != self.day1:
                 yield "a failed run changed records"
-            text = f"{said['place']} {said['error']}"
+            text = " ".join([said["place"], said["error"], *said["notes"]])
         elif served == self.day2:
             return
         else:
@@ -197,6 +197,9 @@ class Trial:
         self.documents = self.upstream.documents(number)
 
     def _find(self, url: str) -> bytes | None:
+        if "?" in url:
+            # As at a folder mirror, where a driver asks for the whole list.
+            return None
         path = _path(url)
         return self.documents.get(path, self.documents.get(f"{path.rstrip('/')}/index.html"))
 

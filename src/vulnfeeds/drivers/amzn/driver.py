@@ -152,11 +152,10 @@ class AmznDriver(Driver):
         for each in repositories.additions(context, release, before):
             if not self._wanted(each.name):
                 continue
-            mark = repositories.bring(context, each)
+            # What is published of it cannot be missing any more.
+            mark = repositories.bring(context, each._replace(core=each.name in before))
             if mark is not None:
                 marks[each.name] = mark
-            elif each.name in before:
-                raise UpstreamError(each.mirror_list, "its advisories, which are published, are not there any more")
             elif release == "2":
                 without.append(each.name.rpartition("/")[2])
         if without:

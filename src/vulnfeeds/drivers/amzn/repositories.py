@@ -100,9 +100,11 @@ def _bring(context: Context, repository: Repository, folder: Path) -> str | None
             f"{base}/{updateinfo.INDEX}", folder / _INDEX, limits=_LIST_LIMITS, expect=("xml",)
         )
     except StatusError as error:
-        if repository.core or error.status not in (403, 404, 410):
+        if not repository.core and error.status in (403, 404, 410):
+            return None
+        if error.url == repository.mirror_list:
             raise
-        return None
+        raise StatusError(error.url, error.status, f"{repository.mirror_list} leads there") from error
     location = updateinfo.find(index.path, f"{base}/{updateinfo.INDEX}")
     if location is None:
         if repository.core:
