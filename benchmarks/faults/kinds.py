@@ -77,7 +77,7 @@ def _hollow(body: bytes) -> bytes:
 
 
 def _half(body: bytes) -> bytes:
-    return body[: len(body) // 2]
+    return body[: len(body) // 2 + 1]
 
 
 def _cut_in_the_middle_of_an_archive(body: bytes) -> dict[str, Any] | None:
@@ -128,7 +128,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "announced too short",
-        lambda body: {"truncate_at": len(body), "headers": {"Content-Length": str(len(body) // 2)}, **_UNRESUMABLE},
+        lambda body: {"truncate_at": len(body), "headers": {"Content-Length": str(len(body) // 2 + 1)}, **_UNRESUMABLE},
     ),
     Kind("half a document", lambda body: {"body": _half(body)}),
     Kind(

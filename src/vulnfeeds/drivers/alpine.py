@@ -162,6 +162,7 @@ class AlpineDriver(Driver):
                 found[match[1]] = match[2]
         missing = [name for name in wanted if name not in found]
         if missing:
+            forget(context.workspace / folder / "index.html")
             raise UpstreamError(url, f"the index of the release does not list {' and '.join(missing)}")
         return found
 
