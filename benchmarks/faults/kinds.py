@@ -128,7 +128,11 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "announced too short",
-        lambda body: {"truncate_at": len(body), "headers": {"Content-Length": str(len(body) // 2 + 1)}, **_UNRESUMABLE},
+        lambda body: {
+            "truncate_at": len(body),
+            "headers": {"Content-Length": str(len(body) // 2 + 1)},
+            **_UNRESUMABLE,
+        },
     ),
     Kind("half a document", lambda body: {"body": _half(body)}),
     Kind(

@@ -164,6 +164,9 @@ class Trial:
             text = " ".join([*told, *(group for group in said["skipped"]), *said["notes"]])
             if not told and not said["notes"] and not said["quarantined"]:
                 yield f"the task says nothing of what is not as on day 2: {json.dumps(said)[:300]}"
+            if said["quarantined"]:
+                # What was refused is in quarantine under its group and key, with the reason.
+                return
         if target != ALL and not any(name in text for name in _names(target)):
             yield f"the task does not name {_file(target)}: {text[:300]}"
 
@@ -263,9 +266,9 @@ def _plain(url: str) -> str:
 
 
 def _names(url: str) -> list[str]:
-    """Return the names by which a task may tell of a document: the end of its URL, or the archive's own name."""
+    """Return the names by which a task may tell of a document: the end of its URL, or an archive's repository."""
     name = _file(url)
-    return [name, name.removesuffix("-master.tar.gz")]
+    return [name, name.removesuffix("-master.tar.gz"), *(url.split("/")[4:5] if "//github.com/" in url else ())]
 
 
 def _file(url: str) -> str:
