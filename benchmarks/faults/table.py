@@ -66,6 +66,8 @@ def matrix(cells: Sequence[Cell]) -> str:
 
 
 def _said(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return "-"
     counts = Counter(f"failed ({cell.error})" if cell.outcome == "failed" else cell.outcome for cell in cells)
     if len(counts) == 1 and len(cells) == 1:
         return next(iter(counts))

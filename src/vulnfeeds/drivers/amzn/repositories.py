@@ -22,6 +22,7 @@ CATALOGUE: Final = f"{CDN}2/extras-catalog.json"
 
 _ADDITIONS: Final = ("kernel-livepatch", "nvidia")
 """Repositories that a release from 2022 on may have beside core; nothing lists them."""
+_CATALOGUE_FILE: Final = "extras.json"
 _MIRRORS: Final = "mirror.list"
 _INDEX: Final = "repomd.xml"
 _ADVISORIES: Final = "updateinfo"
@@ -120,10 +121,12 @@ def _bring(context: Context, repository: Repository, folder: Path) -> str | None
 def _extras(context: Context, before: frozenset[str]) -> list[Repository]:
     try:
         brought = context.fetcher.download(
-            CATALOGUE, context.workspace / "extras.json", limits=_LIST_LIMITS, expect=("json",)
+            CATALOGUE, context.workspace / _CATALOGUE_FILE, limits=_LIST_LIMITS, expect=("json",)
         )
         topics = _topics(brought.path)
     except (UpstreamError, ParseError) as error:
+        if isinstance(error, ParseError):
+            forget(context.workspace / _CATALOGUE_FILE)
         if any(name.startswith("2/extras/") for name in before):
             # Published with the extras: without them every one of their records would be withdrawn.
             raise
