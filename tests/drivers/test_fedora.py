@@ -78,9 +78,9 @@ class TestFedora(DriverSuite):
         Sad(
             Edit(INDEX, lambda data: data.replace(b'39/"', b'a/"').replace(b'40/"', b'b/"')), "0 releases; between 1"
         ),
-        Sad(Edit(OLD, replaced(b"<id>FEDORA-2024-90a1b2c3d4</id>", b"")), "fedora:39 updateinfo update 1: no id"),
+        Sad(Edit(OLD, replaced(b"<id>FEDORA-2024-90a1b2c3d4</id>", b"")), "fedora:39 updateinfo.xml update 1: no id"),
         Sad(Edit(OLD, replaced(b'version="3.1.4"', b"")), "(FEDORA-2024-90a1b2c3d4) package quillfs"),
-        Sad(Edit(OLD, lambda data: data[:-20]), "fedora:39 updateinfo: not well-formed XML"),
+        Sad(Edit(OLD, lambda data: data[:-20]), "fedora:39 updateinfo.xml: not well-formed XML"),
     )
 
 

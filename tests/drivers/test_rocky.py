@@ -35,12 +35,10 @@ class TestRocky(DriverSuite):
         Edit(INDEX, replaced(b'"modified": "2024-06-06', b'"modified": "2024-06-16')),
     )
     sad = (
-        Sad(Edit(INDEX, lambda _: b"{}"), "page-0001.json: "),
+        Sad(Edit(INDEX, lambda _: b"{}"), "/osv/: "),
         Sad(Edit(INDEX, lambda _: b'{"advisories": [], "total": 0, "links": {"next": null}}'), "no advisory"),
         Sad(Edit(INDEX, replaced(b'"total": 3', b'"total": 4')), "hold 3 advisories of 4"),
-        Sad(
-            Edit(INDEX, replaced(b'"id": "RLSA-2024:0101"', b'"name": "x"')), "page-0001.json: an advisory without id"
-        ),
+        Sad(Edit(INDEX, replaced(b'"id": "RLSA-2024:0101"', b'"name": "x"')), "/osv/: an advisory without id"),
         Sad(
             Edit(INDEX, replaced(b'"summary": "Moderate: m', b'"summary": 7, "old": "Moderate: m')),
             "page-0001.json: advisories[1]: Expected `str`",

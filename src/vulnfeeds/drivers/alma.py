@@ -69,7 +69,7 @@ class AlmaDriver(Driver):
             return UNCHANGED
         wanted, releases = self._members(context, brought.path)
         (context.workspace / _MEMBERS).write_bytes(msgspec.json.encode(wanted))
-        return releases.checkpoint(brought.sha256)
+        return releases.checkpoint(ARCHIVE, brought.sha256)
 
     def parse(self, context: Context) -> Iterator[Record]:
         """Yield the records of each advisory in turn, one for each release with news that it belongs to."""

@@ -19,7 +19,7 @@ import msgspec
 from vulnfeeds.drivers.formats import secdb
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.errors import ParseError, StatusError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.vulnerability import NOT_AFFECTED, FixedIn, OSRecord, Vulnerability, sort_fixes
 
@@ -60,6 +60,8 @@ class _Fetched(msgspec.Struct):
     unavailable: dict[str, str]
     """Releases that could not be had, and why."""
     rejections: list[str]
+    rejected: dict[str, int]
+    """How many rejections each file of them has."""
 
 
 class AlpineDriver(Driver):
@@ -77,8 +79,8 @@ class AlpineDriver(Driver):
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring every release's files; a release that cannot be had whole is left out, unless none can."""
         releases = self._releases(context)
-        rejections, marks = self._rejections(context)
-        fetched = _Fetched(releases={}, digests={}, unavailable={}, rejections=rejections)
+        fetched = _Fetched(releases={}, digests={}, unavailable={}, rejections=[], rejected={})
+        marks = self._rejections(context, fetched)
         failure: UpstreamError | None = None
         for done, release in enumerate(releases):
             context.report("fetch", done, len(releases))
@@ -104,6 +106,7 @@ class AlpineDriver(Driver):
                 (package, cve.upper())
                 for name in fetched.rejections
                 for package, cve in secdb.read_lists(context.workspace / name)
+                if _is_cve(context, cve)
             }
         )
         for release, reason in fetched.unavailable.items():
@@ -163,20 +166,23 @@ class AlpineDriver(Driver):
                 found[match[1]] = match[2]
         missing = [name for name in wanted if name not in found]
         if missing:
+            forget(context.workspace / folder / "index.html")
             raise UpstreamError(url, f"the index of the release does not list {' and '.join(missing)}")
         return found
 
-    def _rejections(self, context: Context) -> tuple[list[str], dict[str, str]]:
+    def _rejections(self, context: Context, fetched: _Fetched) -> dict[str, str]:
         """Bring the rejections, or go on with the last copies: releases are worth publishing without them."""
-        names: list[str] = []
         marks: dict[str, str] = {}
-        before = context.checkpoint.cursor.get("rejections", []) if context.checkpoint else []
+        cursor = context.checkpoint.cursor if context.checkpoint else {}
+        before: list[str] = cursor.get("rejections", [])
+        counts: dict[str, int] = cursor.get("rejected", {})
         for repository in REPOSITORIES:
             name = f"rejections-{repository}.yaml"
             target = context.workspace / name
             try:
                 url = f"{REJECTIONS}{repository}.yaml"
                 context.fetcher.download(url, target, limits=_PAGE_LIMITS, expect=("text",))
+                fetched.rejected[name] = _count(context, url, target, counts.get(name, 0))
             except UpstreamError as error:
                 gone = isinstance(error, StatusError) and error.status == 404
                 if name in before and not gone and not target.exists():
@@ -185,9 +191,10 @@ class AlpineDriver(Driver):
                 kept = "the last copy is used" if target.exists() else "none are applied"
                 context.note(f"rejections of {repository} could not be had ({error}); {kept}")
             if target.exists():
-                names.append(name)
+                fetched.rejections.append(name)
+                fetched.rejected.setdefault(name, counts.get(name, 0))
                 marks[name] = hashlib.sha256(target.read_bytes()).hexdigest()
-        return names, marks
+        return marks
 
     def _checkpoint(self, context: Context, fetched: _Fetched) -> Checkpoint | Unchanged:
         """Return the digests as they will be published; those of releases left out stay as they are."""
@@ -199,7 +206,8 @@ class AlpineDriver(Driver):
                 context.skip(FEED, f"alpine:{release}", reason)
             return UNCHANGED
         return Checkpoint(
-            fingerprint=_digest(digests), cursor={"releases": digests, "rejections": fetched.rejections}
+            fingerprint=_digest(digests),
+            cursor={"releases": digests, "rejections": fetched.rejections, "rejected": fetched.rejected},
         )
 
     # --- parsing ----------------------------------------------------------------------------------------------
@@ -236,6 +244,28 @@ def _links(context: Context, url: str, target: Path) -> list[str]:
     tags = _LINK.findall(target.read_text("utf-8", errors="replace"))
     found = [unescape("".join(href.groups(""))) for tag in tags if (href := _HREF.search(tag))]
     return [link.removeprefix(url).removeprefix("./") for link in found]
+
+
+def _is_cve(context: Context, rejected: str) -> bool:
+    """Tell whether a rejected id is one; others are counted, and make no record of their own."""
+    if _CVE.fullmatch(rejected.upper()) is None:
+        context.unknown("rejected id", rejected)
+        return False
+    return True
+
+
+def _count(context: Context, url: str, path: Path, before: int) -> int:
+    """Return how many rejections a file has; a file of lines that is cut short is as good a file as a whole one.
+
+    Raises ParseError when it has clearly fewer than `before`: what was rejected would be affected again.
+    """
+    found = sum(1 for _ in secdb.read_lists(path))
+    if before - found > max(1, before // 10) and not context.forced:
+        raise ParseError(url, f"has {found} rejections, {before} at the last run; a forced run takes it as it is")
+    if not path.read_bytes().endswith(b"\n"):
+        context.note(f"{url} ends within a line, so it may be cut short")
+        forget(path)
+    return found
 
 
 def _published(context: Context) -> dict[str, str]:

@@ -16,7 +16,7 @@ import msgspec
 from vulnfeeds.drivers.formats import updateinfo
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Mode, Unchanged
 from vulnfeeds.errors import ParseError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest, of_word
 from vulnfeeds.records.vulnerability import (
@@ -33,6 +33,8 @@ UPDATES: Final = "https://dl.fedoraproject.org/pub/fedora/linux/updates/"
 LINK: Final = "https://bodhi.fedoraproject.org/updates/"
 
 _FETCHED = "fetched.json"
+_INDEX = "repomd.xml"
+_ADVISORIES = "updateinfo"
 _INDEX_LIMITS: Final = Limits(max_bytes=8 << 20)
 _FILE_LIMITS: Final = Limits(max_bytes=512 << 20)
 _MOST_RELEASES: Final = 100
@@ -84,19 +86,21 @@ class FedoraDriver(Driver):
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the advisories of each release; one that cannot be had is left out, unless none can."""
         fetched = _Fetched()
+        published = _published(context)
         failure: UpstreamError | ParseError | None = None
         releases = self._releases(context)
         for done, release in enumerate(releases):
             context.report("fetch", done, len(releases))
             try:
-                fetched.digests[release] = _bring(context, release)
+                fetched.digests[release] = _bring(context, release, published.get(release, ""))
             except (UpstreamError, ParseError) as error:
+                forget(context.workspace / release / _INDEX)
+                forget(context.workspace / release / _ADVISORIES)
                 failure = error
                 fetched.unavailable[release] = str(error)
         if failure is not None and not fetched.digests:
             raise failure
         (context.workspace / _FETCHED).write_bytes(msgspec.json.encode(fetched))
-        published = _published(context)
         kept = {release: mark for release, mark in published.items() if release in fetched.unavailable}
         digests = {**kept, **fetched.digests}
         if context.checkpoint is not None and digests == published:
@@ -138,20 +142,25 @@ class FedoraDriver(Driver):
         return sorted((release for release in listed if self.settings.serves(f"fedora:{release}")), key=int)
 
 
-def _bring(context: Context, release: str) -> str:
-    """Bring the advisories of a release; return their sha256, "" when there are none yet."""
+def _bring(context: Context, release: str, published: str) -> str:
+    """Bring the advisories of a release; return their sha256, "" when there are none yet.
+
+    `published` is that of the last run that published. Raises UpstreamError or ParseError when they cannot be had.
+    """
     base = f"{UPDATES}{release}/Everything/x86_64/"
     folder = context.workspace / release
     index = context.fetcher.download(
-        f"{base}{updateinfo.INDEX}", folder / "repomd.xml", limits=_INDEX_LIMITS, expect=("xml",)
+        f"{base}{updateinfo.INDEX}", folder / _INDEX, limits=_INDEX_LIMITS, expect=("xml",)
     )
     location = updateinfo.find(index.path, f"{base}{updateinfo.INDEX}")
     if location is None:
+        if published:
+            raise ParseError(f"{base}{updateinfo.INDEX}", "the index names no updateinfo, though one was published")
         context.note(f"fedora:{release}: the repository has no advisories yet")
         return ""
     url = f"{base}{location.path}"
     kinds = ("xml", "gzip", "xz", "zstd", "bzip2")
-    brought = context.fetcher.download(url, folder / "updateinfo", limits=_FILE_LIMITS, expect=kinds)
+    brought = context.fetcher.download(url, folder / _ADVISORIES, limits=_FILE_LIMITS, expect=kinds)
     updateinfo.verify(brought.path, location, url)
     return brought.sha256
 
@@ -159,7 +168,10 @@ def _bring(context: Context, release: str) -> str:
 def _issues(context: Context, release: str) -> dict[str, _Issue]:
     """Return what a release's document says by CVE; of each update only names and versions are kept."""
     issues: dict[str, _Issue] = {}
-    for update in updateinfo.read(context.workspace / release / "updateinfo", f"fedora:{release} updateinfo"):
+    place = f"fedora:{release} updateinfo.xml"
+    empty = True
+    for update in updateinfo.read(context.workspace / release / _ADVISORIES, place):
+        empty = False
         if update.kind != "security":
             continue
         if not _UPDATE.fullmatch(update.id):
@@ -176,6 +188,8 @@ def _issues(context: Context, release: str) -> dict[str, _Issue]:
             issue.severities.append(severity)
             for build in builds:
                 issue.fixes.setdefault(build, []).append(update.id)
+    if empty:
+        context.note(f"{place} holds no update; the records of the last runs stay")
     return issues
 
 

@@ -78,9 +78,9 @@ class RockyDriver(Driver):
             asked.add(url)
             number += 1
             data = context.fetcher.get_json(url)
-            page = _read(data, _place(number))
+            page = _read(data, url)
             for advisory in page.advisories:
-                name, ecosystems = osv.head(advisory, _place(number))
+                name, ecosystems = osv.head(advisory, url)
                 seen.add(name)
                 for release in _releases(ecosystems):
                     releases.add(release, name, advisory)
@@ -92,7 +92,7 @@ class RockyDriver(Driver):
         if total is not None and len(seen) < total:
             raise DownloadError(ADDRESS, f"{number} pages hold {len(seen)} advisories of {total}")
         (context.workspace / _WALK_FILE).write_bytes(msgspec.json.encode(_Walk(number)))
-        return releases.checkpoint()
+        return releases.checkpoint(ADDRESS)
 
     def parse(self, context: Context) -> Iterator[Record]:
         """Yield the records of each advisory of a release with news, one for each such release."""

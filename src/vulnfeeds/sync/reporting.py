@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from vulnfeeds.fetch.interface import Download, Fetcher, Limits
+from vulnfeeds.fetch.interface import Download, Fetcher, Limits, forget
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
@@ -83,6 +83,8 @@ class DownloadRelay:
 class MeteredFetcher:
     """A Fetcher that tells what each request brought: `brought(url, seconds, bytes over the wire)`.
 
+    It knows which files it brought.
+
     `timer` gives seconds of any beginning.
     """
 
@@ -92,6 +94,17 @@ class MeteredFetcher:
         self._fetcher = fetcher
         self._brought = brought
         self._timer = timer
+        self._new: set[Path] = set()
+        self._old: set[Path] = set()
+
+    def distrust(self) -> None:
+        """Let what this run brought be asked for without a condition the next time; if nothing is new, all of it.
+
+        For a run that could not read something: a file may be broken although upstream's mark on it is that of a
+        good one, and would then be "not modified" for ever.
+        """
+        for path in self._new or self._old:
+            forget(path)
 
     def download(
         self,
@@ -106,6 +119,7 @@ class MeteredFetcher:
         began = self._timer()
         download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
         self._brought(url, self._timer() - began, download.bytes_fetched)
+        (self._new if download.changed else self._old).add(target)
         return download
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:

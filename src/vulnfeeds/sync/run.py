@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, Mode, Unchanged
-from vulnfeeds.errors import GuardError, StoreError
+from vulnfeeds.errors import GuardError, ParseError, StoreError, UpstreamError
 from vulnfeeds.fetch.interface import Fetcher
 from vulnfeeds.store.interface import Publication, Store, TaskFilter
 from vulnfeeds.sync import checkpoints, groups, guard, quarantine, stage, usage
@@ -61,8 +61,9 @@ def execute(
         downloads.lead_to(reporting)
     now = checkpoints.circumstances(driver, severity_source)
     last = checkpoints.decode(store.checkpoint(driver.name))
+    metered = MeteredFetcher(fetcher, reporting.brought, timer=clock)
     context = Context(
-        fetcher=MeteredFetcher(fetcher, reporting.brought, timer=clock),
+        fetcher=metered,
         workspace=home / "workspace" / driver.name,
         published=PublishedRecords(store),
         checkpoint=last.checkpoint if last is not None and last.fits(now) else None,
@@ -78,6 +79,8 @@ def execute(
     try:
         return run.go(severity_source)
     except Exception as error:  # noqa: BLE001 - see above
+        if isinstance(error, ParseError | UpstreamError):
+            metered.distrust()
         return run.fail(error)
 
 

@@ -105,7 +105,7 @@ class AmznDriver(Driver):
                 context.skip(FEED, group, "unchanged")
                 continue
             seen: set[str] = set()
-            for update in self._updates(context, release, had):
+            for update in self._updates(context, release, had, published.get(release)):
                 record = self._record(context, release, update)
                 if record is None:
                     continue
@@ -150,11 +150,10 @@ class AmznDriver(Driver):
         for each in repositories.additions(context, release, before):
             if any(fnmatchcase(each.name, pattern) for pattern in self.settings.exclude_repositories):
                 continue
-            mark = repositories.bring(context, each)
+            # What is published of it cannot be missing any more.
+            mark = repositories.bring(context, each._replace(core=each.name in before))
             if mark is not None:
                 marks[each.name] = mark
-            elif each.name in before:
-                raise UpstreamError(each.mirror_list, "its advisories, which are published, are not there any more")
             elif release == "2":
                 without.append(each.name.rpartition("/")[2])
         if without:
@@ -174,12 +173,17 @@ class AmznDriver(Driver):
 
     # --- parsing ----------------------------------------------------------------------------------------------
 
-    def _updates(self, context: Context, release: str, had: _Had) -> Iterator[updateinfo.Update]:
+    def _updates(self, context: Context, release: str, had: _Had, before: _Had | None) -> Iterator[updateinfo.Update]:
         if had.form == "pages":
             yield from pages.read(context, release)
             return
         for name in had.repositories:
-            yield from updateinfo.read(repositories.file_of(context, name), f"{name} updateinfo.xml")
+            place, empty = f"{name} updateinfo.xml", True
+            for update in updateinfo.read(repositories.file_of(context, name), place):
+                empty = False
+                yield update
+            if empty and before is not None and name in before.repositories:
+                raise ParseError(place, "no advisory any more, though some were published")
 
     def _record(self, context: Context, release: str, update: updateinfo.Update) -> Record | None:
         """Return the record of an advisory; None of one that fixes no vulnerability of a package."""

@@ -59,13 +59,13 @@ class Releases:
         """Take an advisory of a release in; of several copies the first counts."""
         self._digests.setdefault(release, {}).setdefault(advisory, hashlib.sha256(data).hexdigest())
 
-    def checkpoint(self, fingerprint: str = "") -> Checkpoint | Unchanged:
+    def checkpoint(self, place: str, fingerprint: str = "") -> Checkpoint | Unchanged:
         """Return what is to be published, or that all of it is. Raises ParseError when no release has an advisory.
 
-        The checkpoint's fingerprint is the one given, else made of the digests.
+        `place` is where they come from. The checkpoint's fingerprint is the one given, else made of the digests.
         """
         if not self._digests:
-            raise ParseError(self._group.rstrip(":"), "no advisory of any release")
+            raise ParseError(place, "no advisory of any release")
         found = {
             release: hashlib.sha256("\n".join(f"{name} {mark}" for name, mark in sorted(marks.items())).encode())
             for release, marks in sorted(self._digests.items())

@@ -34,7 +34,9 @@ def read(path: Path, kind: type[T]) -> Iterator[T]:
             for number, value in enumerate(objects):
                 yield _converted(value, kind, f"{path.name} $[{number}]")
         except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise ParseError(path.name, f"not JSON after {number + 1} objects: {error}") from error
+            # The parser adds lines that point at the place with an arrow.
+            reason = str(error).partition("\n")[0].strip()
+            raise ParseError(path.name, f"not JSON after {number + 1} objects: {reason}") from error
     if number < 0:
         raise ParseError(path.name, "no list of objects, or an empty one")
 

@@ -19,7 +19,7 @@ from vulnfeeds.drivers.ubuntu import osv_archive, releases, tracker, vex_archive
 from vulnfeeds.drivers.ubuntu.issues import Issue, Packed, Remarks
 from vulnfeeds.drivers.ubuntu.releases import ESM, release_of
 from vulnfeeds.errors import UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 
 OSV_URL: Final = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
 VEX_URL: Final = "https://security-metadata.canonical.com/vex/vex-all.tar.xz"
@@ -101,7 +101,7 @@ class Gathering:
         groups: dict[str, list[str]] = {}
         for name in new:
             try:
-                groups[name] = self._read_osv() if name == OSV else self._read_tracker()
+                groups[name] = self._read(name)
             except UpstreamError as error:
                 self._without(name, error)
         if self._failures.keys() >= set(names):
@@ -155,6 +155,15 @@ class Gathering:
     def _archive(self, url: str, kind: str) -> str:
         target = self._context.workspace / _name(url)
         return self._context.fetcher.download(url, target, limits=_LIMITS, expect=(kind,)).sha256
+
+    def _read(self, name: str) -> list[str]:
+        """Write down the issues of a source; return the groups, as in Mark. What is broken is asked for anew."""
+        try:
+            return self._read_osv() if name == OSV else self._read_tracker()
+        except UpstreamError:
+            for url in (OSV_URL, VEX_URL) if name == OSV else (TRACKER_URL,):
+                forget(self._context.workspace / _name(url))
+            raise
 
     def _read_osv(self) -> list[str]:
         """Write down the issues of the archives; return the groups, as in Mark."""
