@@ -23,6 +23,7 @@ from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import SCALE, Severity
 from vulnfeeds.records.vulnerability import (
     CVSS,
+    NO_FIX,
     Advisory,
     Available,
     FixedIn,
@@ -40,6 +41,8 @@ FEEDS: Final = (VULNERABILITIES, GITHUB, KEV)
 
 _KEV_GROUP: Final = "kev:known-exploited"
 _CVE: Final = "CVE-"
+_NO_VERSION: Final = (None, "", "None")
+"""What vunnel writes where an advisory names no version that fixes."""
 
 
 def records(context: Context, naming: Naming, result: Result) -> Iterator[Record]:
@@ -150,7 +153,8 @@ def _fix(given: _Fix, group: str) -> FixedIn:
     return FixedIn(
         name=given.name,
         namespace_name=group,
-        version=given.version,
+        # vunnel copies Echo's empty `fixed_version`, which means that there is no fix.
+        version=given.version or NO_FIX,
         version_format=given.version_format,
         vendor_advisory=VendorAdvisory(no_advisory=vendor.no_advisory, advisory_summary=cited),
         module=given.module or "",
@@ -215,7 +219,7 @@ def _of_github(context: Context, naming: Naming, result: Result) -> Iterator[Rec
 def _named(fixes: list[Any], given: str, group: str) -> list[Any]:
     """Return fixes with our name of the group, those of one package and range once.
 
-    GitHub has advisories that say a range twice (GHSA-6chw-6frg-f759: acorn >= 7.0.0 < 7.1.1); clients refuse that.
+    GitHub has advisories that say a range twice (GHSA-7fhm-mqm4-2wp7: acorn >= 7.0.0 < 7.1.1); clients refuse that.
     What is no fix is left for the contract to refuse.
     """
     kept: dict[str, Any] = {}
@@ -225,7 +229,7 @@ def _named(fixes: list[Any], given: str, group: str) -> list[Any]:
             continue
         ours = {**fix, "namespace": group} if fix.get("namespace") == given else fix
         key = f"{fix.get('name')} {fix.get('range')}"
-        if key not in kept or not kept[key].get("identifier"):
+        if key not in kept or kept[key].get("identifier") in _NO_VERSION:
             kept[key] = ours
     return list(kept.values())
 

@@ -121,6 +121,7 @@ def _copy(folder: Path, name: str, given: Path) -> Taken:
     if not (given / METADATA).is_file():
         raise ParseError(f"driver.vunnel.sources.{name}.workspace", f"{given}: holds no {METADATA}")
     original = Workspace(given, name, name)
+    original.verify_listing()
 
     def fill(target: Path) -> None:
         for path in (METADATA, original.listing.path, *(path for path, _ in original.listed())):

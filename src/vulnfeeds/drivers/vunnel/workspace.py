@@ -107,8 +107,8 @@ class Workspace:
                 f" {max_age_days:g} are allowed (max_age_days)",
             )
 
-    def verify(self) -> None:
-        """Raise ParseError unless the listing and every file of results that is read are as their digests say."""
+    def verify_listing(self) -> None:
+        """Raise ParseError unless the listing is as its digest says."""
         with self._open(self.listing.path) as file:
             found = self._digest(file)
         if found != self.listing.digest:
@@ -116,6 +116,10 @@ class Workspace:
                 f"{self._name}/{self.listing.path}",
                 f"its digest is {found}, {METADATA} says {self.listing.digest[:80]!r}: {_HOW}",
             )
+
+    def verify(self) -> None:
+        """Raise ParseError unless the listing and every file of results that is read are as their digests say."""
+        self.verify_listing()
         for path, digest in self.listed():
             with self._open(path) as file:
                 found = self._digest(file)
