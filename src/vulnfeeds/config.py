@@ -367,5 +367,8 @@ def _refusal(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
     shown = hide_password(repr(value))[:200]
     if get_origin(kind) is Literal:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}, got {shown}"
+    if isinstance(value, dict) and get_origin(kind) is dict:
+        # The error names the place in the table; the table may hold what must not show.
+        return f"{str(error)[:1].lower()}{str(error)[1:]}"
     wanted = re.sub(r", got `[^`]*`", "", str(error))
     return f"{wanted[:1].lower()}{wanted[1:]}, got {shown}"
