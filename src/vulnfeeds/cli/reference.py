@@ -11,7 +11,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 from cyclopts import App
@@ -103,6 +103,10 @@ def configuration(registry: Registry) -> str:
             lines += _table(driver.Settings, ("driver", name), only={field.name for field in own})
         else:
             lines.append("No settings beyond those of every driver.\n")
+        for field in own:
+            if kind := _named_tables(field):
+                path = ("driver", name, field.name, "NAME")
+                lines += [f"\n### `[{'.'.join(path)}]`\n\n{inspect.getdoc(kind)}\n\n", *_table(kind, path)]
     return "".join(lines)
 
 
@@ -159,6 +163,8 @@ def _plain(value: Any) -> Any:
         return hide_password(value)
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return _plain(msgspec.structs.asdict(value))
     return value
 
 
@@ -182,6 +188,12 @@ def _entry(field: msgspec.structs.FieldInfo, meaning: dict[str, str]) -> list[st
 
 def _differs(field: msgspec.structs.FieldInfo, inherited: dict[str, Any]) -> bool:
     return field.name not in inherited or field.default != inherited[field.name]
+
+
+def _named_tables(field: msgspec.structs.FieldInfo) -> type[msgspec.Struct] | None:
+    """Return the form of the tables of a setting that holds tables by the operator's own names, else None."""
+    inner = get_args(field.type)[1:] if get_origin(field.type) is dict else ()
+    return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else None
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

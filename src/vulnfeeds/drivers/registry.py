@@ -40,6 +40,7 @@ OURS: Final[dict[str, str]] = {
     "arch": "vulnfeeds.drivers.arch:ArchDriver",
     "photon": "vulnfeeds.drivers.photon:PhotonDriver",
     "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
+    "vunnel": "vulnfeeds.drivers.vunnel.driver:VunnelDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

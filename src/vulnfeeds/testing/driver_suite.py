@@ -103,10 +103,10 @@ class Trial:
         self, checkpoint: Checkpoint | None = None, *, forced: bool = False
     ) -> tuple[Checkpoint | Unchanged, Context]:
         """Fetch as a run does; only what the driver declares may be asked."""
-        settings = FetchSettings(attempts=1)
-        with HTTPFetcher(settings, UpstreamMap(default=str(self.folder)), self.driver.upstreams) as fetcher:
+        settings, driver = FetchSettings(attempts=1), self.driver(self._settings)
+        with HTTPFetcher(settings, UpstreamMap(default=str(self.folder)), driver.upstreams) as fetcher:
             context = self.context(fetcher, checkpoint, forced=forced)
-            return self.driver(self._settings).fetch(context), context
+            return driver.fetch(context), context
 
     def parse(self, context: Context) -> list[Record]:
         """Parse what was fetched, with a new instance and no network."""
@@ -124,8 +124,8 @@ class Trial:
         path.write_bytes(edit.change(path.read_bytes()))
 
 
-def copied(driver: type[Driver], upstream: Path, folder: Path) -> Path:
-    """Copy the documents of a driver's hosts into a new folder and return it."""
+def copied(driver: type[Driver] | Driver, upstream: Path, folder: Path) -> Path:
+    """Copy the documents of a driver's hosts (of an instance: those of its settings) into a new folder, return it."""
     folder.mkdir(parents=True)
     for host in sorted({urlsplit(url).netloc for url in driver.upstreams}):
         if (upstream / host).is_dir():
@@ -157,7 +157,9 @@ class DriverSuite:
     @pytest.fixture
     def trial(self, tmp_path: Path) -> Trial:
         """The driver with a copy of its documents and an empty workspace."""
-        return self._trial(copied(self.driver, self.upstream, tmp_path / "upstream"), tmp_path / "workspace")
+        return self._trial(
+            copied(self.driver(self.settings), self.upstream, tmp_path / "upstream"), tmp_path / "workspace"
+        )
 
     def test_it_declares_what_it_is(self) -> None:
         """A driver has a name, feeds, a version, a mode, settings with defaults, and a description."""
