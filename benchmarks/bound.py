@@ -25,6 +25,7 @@ import xxhash
 import zstandard
 from isal import igzip
 
+from benchmarks import bound_oval
 from vulnfeeds.drivers.nvd import items
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import SCORED
@@ -114,6 +115,23 @@ def ubuntu(workspace: Path, store: str) -> Parsed:
                 yield f"{place} {name}", said
 
 
+def sles(workspace: Path, store: str) -> Parsed:
+    """Yield what SUSE's documents say of each service pack of a CVE."""
+    for path in sorted(workspace.glob("*.xml.gz")):
+        yield from bound_oval.sles(path)
+
+
+def ol(workspace: Path, store: str) -> Parsed:
+    """Yield the advisories of Oracle's document."""
+    return bound_oval.ol(workspace / "com.oracle.elsa-all.xml.bz2")
+
+
+def mariner(workspace: Path, store: str) -> Parsed:
+    """Yield the definitions of Microsoft's documents."""
+    for path in sorted(workspace.glob("*-oval.xml")):
+        yield from bound_oval.mariner(path)
+
+
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r|*") as archive:
         while (member := archive.next()) is not None:
@@ -130,6 +148,9 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "debian": debian,
     "kev": kev,
     "ubuntu": ubuntu,
+    "sles": sles,
+    "ol": ol,
+    "mariner": mariner,
 }
 
 

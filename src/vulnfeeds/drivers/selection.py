@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from vulnfeeds.drivers.interface import DriverSettings
 
@@ -17,6 +18,12 @@ class ReleaseSettings(DriverSettings, frozen=True, kw_only=True):
 
     def serves(self, release: str) -> bool:
         """Tell whether a release is wanted; a group that no longer is, is frozen."""
-        return any(fnmatchcase(release, name) for name in self.include) and not any(
-            fnmatchcase(release, name) for name in self.exclude
-        )
+        return _serves(release, self.include, self.exclude)
+
+
+@lru_cache(maxsize=1024)
+def _serves(release: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
+    """Tell it; it is asked for every package of every record."""
+    return any(fnmatchcase(release, name) for name in include) and not any(
+        fnmatchcase(release, name) for name in exclude
+    )
