@@ -67,12 +67,11 @@ class Vulnerability(NamedTuple):
 def write(plan: Plan, root: Path, archive: str, documents: Documents) -> None:
     """Write the archive of day 1, the lists, and the documents that changed since."""
     before = {path: day for path, day, _ in documents(replace(plan, day=plan.day - 1))} if plan.day > 1 else {}
-    if plan.day == 1:
-        with (
-            folder.replacing(root / archive) as file,
-            zstandard.ZstdCompressor(level=1).stream_writer(file, closefd=False) as packed,
-        ):
-            _archive(cast(BinaryIO, packed), documents(plan))
+    with (
+        folder.replacing(root / archive) as file,
+        zstandard.ZstdCompressor(level=1).stream_writer(file, closefd=False) as packed,
+    ):
+        _archive(cast(BinaryIO, packed), documents(replace(plan, day=1)))
     folder.write(root / "archive_latest.txt", archive.encode())
     changes, there = [], set()
     for path, touched, document in documents(plan):
