@@ -32,6 +32,8 @@ _BROKEN = (
     RuntimeError,
 )
 _BUFFER = 64 << 10
+_READ = 256 << 10
+"""What is asked of the decompressor at once; the library's own 10 KB are a step of Python for each."""
 
 
 class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ def _tar_members(
 ) -> Iterator[tuple[str, BinaryIO]]:
     with (
         open_bounded(path, max_bytes=limits.max_total_bytes, max_ratio=limits.max_ratio, url=url) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as archive,
+        tarfile.open(fileobj=stream, mode="r|", bufsize=_READ) as archive,
     ):
         count = 0
         while (member := archive.next()) is not None:
