@@ -1,4 +1,4 @@
-"""The least that reading Red Hat's documents can cost. They come from the mirror: a workspace keeps a part of them."""
+"""The least that reading Red Hat's documents can cost; they come from the mirror, as a workspace keeps parts only."""
 
 from __future__ import annotations
 
@@ -114,13 +114,16 @@ class Mirror:
         """Yield (path, document) of an archive, one document in memory at a time."""
         decoder = msgspec.json.Decoder(_Document)
         name = self.get(f"{CSAF}{kind}/archive_latest.txt").decode().strip()
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(self.get(f"{CSAF}{kind}/{name}"))) as stream:
-            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive:
-                while (member := archive.next()) is not None:
-                    archive.members = []  # type: ignore[attr-defined]
-                    content = archive.extractfile(member)
-                    if content is not None:
-                        yield member.name, decoder.decode(content.read())
+        packed = io.BytesIO(self.get(f"{CSAF}{kind}/{name}"))
+        with (
+            zstandard.ZstdDecompressor().stream_reader(packed) as stream,
+            tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive,
+        ):
+            while (member := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]
+                content = archive.extractfile(member)
+                if content is not None:
+                    yield member.name, decoder.decode(content.read())
 
 
 def hydra() -> Iterator[tuple[str, Any]]:

@@ -28,7 +28,20 @@ from benchmarks.measure import Cost, Replay, measure, postgres, replay, service_
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-DRIVERS: Final = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", "sles", "ol", "mariner", "rhel", "amzn", "centos")
+DRIVERS: Final = (
+    "nvdv2",
+    "nvddb",
+    "alpine",
+    "debian",
+    "kev",
+    "ubuntu",
+    "sles",
+    "ol",
+    "mariner",
+    "rhel",
+    "amzn",
+    "centos",
+)
 """In the order of their dependencies: each finds what it needs in the store."""
 CYCLES: Final = ("first", "unchanged", "changed")
 
@@ -164,6 +177,7 @@ def _renew(documents: Path, mirror: Path) -> None:
         target = mirror / path.relative_to(documents)
         if path.is_file() and not (target.exists() and target.samefile(path)):
             target.unlink(missing_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
 
 

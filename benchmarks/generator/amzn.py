@@ -16,7 +16,18 @@ from benchmarks.generator.plan import FIRST_DAY, Kind, Plan, State
 CDN: Final = "cdn.amazonlinux.com/"
 _EXTRAS: Final = ("kernel-5.4", "kernel-5.10", "kernel-5.15", "docker", "nginx1", "php8.2", "python3.8", "redis6")
 _SEVERITIES: Final = ("important",) * 4 + ("medium",) * 5 + ("low", "critical")
-_ENDS: Final = ("", "-devel", "-debuginfo", "-libs", "-debugsource", "-tools", "-doc", "-common", "-python3", "-static")
+_ENDS: Final = (
+    "",
+    "-devel",
+    "-debuginfo",
+    "-libs",
+    "-debugsource",
+    "-tools",
+    "-doc",
+    "-common",
+    "-python3",
+    "-static",
+)
 
 
 class Repository(NamedTuple):
@@ -97,8 +108,9 @@ def _update(plan: Plan, repository: Repository, number: int, state: State) -> st
     )
     return (
         '<update author="linux-security@amazon.com" from="linux-security@amazon.com" status="final" type="security" '
-        f'version="1.4"><id>{name}</id><title>Amazon Linux {repository.release} - {name}: {severity} priority package '
-        f'update for {package}</title><issued date="2025-01-30 22:56:00" /><updated date="2025-01-30 22:56:00" />'
+        f'version="1.4"><id>{name}</id><title>Amazon Linux {repository.release} - {name}: {severity} priority '
+        f"package update for {package}</title>"
+        f'<issued date="2025-01-30 22:56:00" /><updated date="2025-01-30 22:56:00" />'
         f"<severity>{severity}</severity><description>Package updates are available for Amazon Linux that fix the "
         f"following vulnerabilities:\n{described}\n</description><references>{references}</references><pkglist>"
         f'<collection short="amazon-linux"><name>Amazon Linux</name>{packages}</collection></pkglist></update>'

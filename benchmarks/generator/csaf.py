@@ -1,4 +1,4 @@
-"""CSAF as Red Hat writes it: documents of products and what is said of them, their archive, and the lists beside it."""
+"""CSAF as Red Hat writes it: documents of products and what is said of them, their archive, and its lists."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ def document(name: str, moment: datetime, products: list[Product], said: list[Vu
             "category": "csaf_vex",
             "csaf_version": "2.0",
             "lang": "en",
-            "notes": [{"category": "legal_disclaimer", "text": "This content is licensed under the ...", "title": ""}],
+            "notes": [
+                {"category": "legal_disclaimer", "text": "This content is licensed under the ...", "title": ""}
+            ],
             "publisher": {"category": "vendor", "name": "Red Hat Product Security"},
             "title": name,
             "tracking": {**dates, "id": name, "status": "final", "version": "3", "revision_history": [dates] * 3},
@@ -180,8 +182,13 @@ def _vulnerability(said: Vulnerability, products: list[Product]) -> dict[str, An
             {"category": "summary", "text": said.description[:80], "title": "Vulnerability summary"},
         ],
         "product_status": {name: ids for name, ids in status.items() if ids},
-        "references": [{"category": "self", "summary": "Canonical URL",
-                        "url": f"https://access.redhat.com/security/cve/{said.cve}"}],  # fmt: skip
+        "references": [
+            {
+                "category": "self",
+                "summary": "Canonical URL",
+                "url": f"https://access.redhat.com/security/cve/{said.cve}",
+            }
+        ],
         "release_date": "2025-07-16T00:00:00+00:00",
         "remediations": remedies,
         "scores": [{"cvss_v3": score, "products": affected}] if affected else [],

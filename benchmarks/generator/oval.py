@@ -26,11 +26,11 @@ class Form:
 
 
 class Sections:
-    """Tests, objects and states, each given once; an id depends on what it stands for, so it stays from day to day."""
+    """Tests, objects and states, each given once; an id depends on what it stands for, so it stays every day."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
-        self._files = {name: tempfile.TemporaryFile() for name in _SECTIONS}
+        self._files = {name: tempfile.TemporaryFile() for name in _SECTIONS}  # noqa: SIM115
         self._given: set[str] = set()
 
     def test(

@@ -137,7 +137,10 @@ def _document(plan: Plan, issue: Issue) -> dict[str, Any]:
 def _releases(issue: Issue, package: str, fixed: tuple[str, ...]) -> Iterator[dict[str, str]]:
     for release in fixed:
         version = version_of(issue.six, release, 0)
-        names = [f"Red Hat Enterprise Linux {release}", f"Red Hat Enterprise Linux {release}.6 Extended Update Support"]
+        names = [
+            f"Red Hat Enterprise Linux {release}",
+            f"Red Hat Enterprise Linux {release}.6 Extended Update Support",
+        ]
         for name in [*names, *(f"Red Hat Software Collections for {name}" for name in names)]:
             yield {
                 "advisory": advisory_of(issue.six, release),
@@ -148,9 +151,7 @@ def _releases(issue: Issue, package: str, fixed: tuple[str, ...]) -> Iterator[di
             }
 
 
-def _states(
-    issue: Issue, package: str, fixed: tuple[str, ...], chances: random.Random
-) -> Iterator[dict[str, str]]:
+def _states(issue: Issue, package: str, fixed: tuple[str, ...], chances: random.Random) -> Iterator[dict[str, str]]:
     for release in RELEASES:
         if release not in fixed:
             for name in (package, f"{package}-compat"):
@@ -202,9 +203,9 @@ def _advisories(plan: Plan) -> Iterator[tuple[str, int, dict[str, Any]]]:
                 name = advisory_of(six[0].six, release)
                 touched = max(member.state.touched for member in fixed)
                 path = f"{name[5:9]}/{name.lower().replace(':', '_')}.json"
-                yield path, touched, csaf.document(name, plan.moment(touched), _products(plan, six[0].six, [release]), [
-                    _vulnerability(plan, member, [release]) for member in fixed
-                ])  # fmt: skip
+                products = _products(plan, six[0].six, [release])
+                said = [_vulnerability(plan, member, [release]) for member in fixed]
+                yield path, touched, csaf.document(name, plan.moment(touched), products, said)
             six = []
         six.append(issue)
 
@@ -231,13 +232,17 @@ def _products(plan: Plan, six: int, releases: list[str]) -> list[csaf.Product]:
     for release in releases:
         version = version_of(six, release, 0)
         for stream in STREAMS[: 1 + six % len(STREAMS)]:
-            platform, cpe = f"{stream}-{release}.6.0.GA", f"cpe:/a:redhat:enterprise_linux:{release}::{stream.lower()}"
+            platform, cpe = (
+                f"{stream}-{release}.6.0.GA",
+                f"cpe:/a:redhat:enterprise_linux:{release}::{stream.lower()}",
+            )
             found.append(csaf.Product(platform, cpe, package, version, "src"))
             for arch in ("aarch64", "ppc64le", "s390x", "x86_64"):
                 for place in range(count):
                     ends = ("", "-debuginfo") if place % 2 else ("",)
                     found += [
-                        csaf.Product(platform, cpe, f"{package}-{texts.name(place)}{end}", version, arch) for end in ends
+                        csaf.Product(platform, cpe, f"{package}-{texts.name(place)}{end}", version, arch)
+                        for end in ends
                     ]
     return found
 

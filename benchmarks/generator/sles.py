@@ -99,7 +99,7 @@ def _definition(plan: Plan, major: int, number: int, state: State, sections: ova
         f'<advisory from="security@suse.de">\n\t<issued date="2025-06-25"/>\n\t<updated date="2026-02-25"/>\n'
         f'\t<severity>{severity}</severity>\n\t<cve impact="{severity.lower()}" '
         f'cvss3="5.1/CVSS:3.1/AV:L/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:L" href="{page}/">{cve}</cve>\n'
-        f'\t<bugzilla href="https://bugzilla.suse.com/{1_100_000 + number}">SUSE bug {1_100_000 + number}</bugzilla>\n'
+        f'\t<bugzilla href="https://bugzilla.suse.com/{1_100_000 + number}">SUSE bug 1</bugzilla>\n'
         f"\t<affected_cpe_list>\n{cpes}\t</affected_cpe_list>\n</advisory>\n </metadata>\n"
         '\t\t<criteria operator="OR">\n'
     )
@@ -114,7 +114,7 @@ def _criteria(
     packs = PACKS[major]
     update = int(chances.random() * 8)
     binaries = [
-        f"{'lib' if place % 3 == 2 else ''}{package}{_BINARIES[place % len(_BINARIES)]}{place // len(_BINARIES) or ''}"
+        f"{package}{_BINARIES[place % len(_BINARIES)]}{place // len(_BINARIES) or ''}"
         for place in range(1 + int(chances.random() * 2 * len(_BINARIES)))
     ]
     said = chances.choices(("fixed", "affected", "not affected"), (70, 15, 15))[0]
@@ -123,7 +123,9 @@ def _criteria(
         yield '\t\t\t<criteria operator="AND">\n\t\t\t\t<criteria operator="OR">\n'
         for name, release in _PRODUCTS:
             comment = f"{name.format(version.replace('.', ' SP'))} is installed"
-            yield _criterion(sections.test(f"{release} is =={version}", release, "version", "equals", version), comment)
+            yield _criterion(
+                sections.test(f"{release} is =={version}", release, "version", "equals", version), comment
+            )
         yield '\t\t\t\t</criteria>\n\t\t\t\t<criteria operator="OR">\n'
         fixed = f"{texts.version(update)}-{major}0{place // 2}.{1 + update}.{1 + state.revision}"
         for order, binary in enumerate(binaries):

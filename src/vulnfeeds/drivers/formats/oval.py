@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, product
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO, Final, NamedTuple, TypeVar, cast
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -215,12 +216,12 @@ class Document:
         number = self._objects.get(element.get("id", ""))
         if number is not None:
             names = [(child.text or "").strip() for child in element if _local(child.tag) == "name"]
-            self._names[number] = names[0] if names else ""
+            self._names[number] = intern(names[0]) if names else ""
 
     def add_state(self, element: Element) -> None:
         """Take a state in."""
         self._states[element.get("id", "")] = tuple(
-            Condition(_local(child.tag), child.get("operation", "equals"), (child.text or "").strip())
+            Condition(_local(child.tag), intern(child.get("operation", "equals")), intern((child.text or "").strip()))
             for child in element
         )
 
@@ -251,7 +252,8 @@ def opened(path: Path, key: Key, *, report: Callable[[int], None] = lambda count
 def ways(criteria: Criteria, read: Read[_T], place: str) -> Iterator[tuple[_T, ...]]:
     """Yield each way in which criteria can hold, as what `read` makes of the criterions that must then all hold.
 
-    Of equal ways there may be one. `read` is asked once for each criterion. Raises ParseError, naming `place`, above MAX_WAYS.
+    Of equal ways there may be one. `read` is asked once for each criterion. Raises ParseError, naming `place`, above
+    MAX_WAYS.
     """
     yield from _ways(criteria, read, place)
 
@@ -328,7 +330,7 @@ class _Reader:
         self._parser.StartElementHandler = self._builder.start
 
     def _sweep(self, *, ended: bool) -> None:
-        """Hand over and forget what is whole: all but the last child of the last section, until the document ended."""
+        """Hand over and forget what is whole: until the document ended, all but the last section's last child."""
         if self._root is None:
             return
         sections = list(self._root)
