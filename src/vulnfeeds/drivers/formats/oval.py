@@ -179,6 +179,12 @@ class Document:
             conditions += self._states[state]
         return PackageTest(package, tuple(conditions)) if package is not None else None
 
+    def forget(self) -> None:
+        """Give back the memory; nothing can be asked any more."""
+        for kept in (self._places, self._tests, self._objects, self._names, self._sets, self._states, self._found):
+            kept.clear()
+        self._set_of.clear()
+
     # --- filling ----------------------------------------------------------------------------------------------
 
     def add_definition(self, element: Element, key: Key) -> None:
@@ -246,7 +252,11 @@ def opened(path: Path, key: Key, *, report: Callable[[int], None] = lambda count
             raise ParseError(path.name, "no definitions in the document")
         if not document._tests:
             raise ParseError(path.name, "no tests in the document")
-        yield document
+        try:
+            yield document
+        finally:
+            # The caller's name for it lasts until the next document has been read.
+            document.forget()
 
 
 def ways(criteria: Criteria, read: Read[_T], place: str) -> Iterator[tuple[_T, ...]]:
