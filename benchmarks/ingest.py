@@ -28,7 +28,20 @@ from benchmarks.measure import Cost, Replay, measure, postgres, replay, service_
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-DRIVERS: Final = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu")
+DRIVERS: Final = (
+    "nvdv2",
+    "nvddb",
+    "alpine",
+    "debian",
+    "kev",
+    "ubuntu",
+    "sles",
+    "ol",
+    "mariner",
+    "rhel",
+    "amzn",
+    "centos",
+)
 """In the order of their dependencies: each finds what it needs in the store."""
 CYCLES: Final = ("first", "unchanged", "changed")
 
@@ -156,11 +169,15 @@ def _documents(options: argparse.Namespace, folder: Path, day: int) -> Path:
 
 
 def _renew(documents: Path, mirror: Path) -> None:
-    """Replace the files that differ."""
+    """Replace the files that differ, and remove those that are gone."""
+    for path in [found for found in mirror.rglob("*") if found.is_file()]:
+        if not (documents / path.relative_to(mirror)).exists():
+            path.unlink()
     for path in documents.rglob("*"):
         target = mirror / path.relative_to(documents)
         if path.is_file() and not (target.exists() and target.samefile(path)):
             target.unlink(missing_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
 
 

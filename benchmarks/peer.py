@@ -42,7 +42,16 @@ from benchmarks.serving import serving
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-PROVIDERS: Final = {"nvdv2": "nvd", "alpine": "alpine", "debian": "debian", "kev": "kev"}
+PROVIDERS: Final = {
+    "nvdv2": "nvd",
+    "alpine": "alpine",
+    "debian": "debian",
+    "kev": "kev",
+    "rhel": "rhel",
+    "ol": "oracle",
+    "mariner": "mariner",
+    "amzn": "amazon",
+}
 """vunnel's name for what a driver does."""
 TOLERANCE: Final = 0.01
 """Part of the records that only one of both may make. vunnel does not read the community repository of Alpine 3.2,
@@ -71,6 +80,10 @@ CASES: Final = (
     Case("alpine"),
     Case("debian"),
     Case("kev"),
+    Case("rhel"),
+    Case("ol"),
+    Case("mariner"),
+    Case("amzn"),
 )
 
 

@@ -31,9 +31,25 @@ class Kind(IntEnum):
     DEBIAN = 3
     KEV = 4
     UBUNTU = 5
+    SLES = 20
+    OL = 21
+    MARINER = 22
+    REDHAT = 23
+    AMZN = 24
 
 
-AMOUNTS: Final = {Kind.NVD: 340_000, Kind.ALPINE: 3_600, Kind.DEBIAN: 50_000, Kind.KEV: 1_404, Kind.UBUNTU: 100_000}
+AMOUNTS: Final = {
+    Kind.NVD: 340_000,
+    Kind.ALPINE: 3_600,
+    Kind.DEBIAN: 50_000,
+    Kind.KEV: 1_404,
+    Kind.UBUNTU: 100_000,
+    Kind.SLES: 15_000,
+    Kind.OL: 9_000,
+    Kind.MARINER: 20_000,
+    Kind.REDHAT: 36_000,
+    Kind.AMZN: 6_000,
+}
 """At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases."""
 
 

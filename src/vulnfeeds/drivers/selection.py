@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 import msgspec
 
@@ -40,8 +41,7 @@ class Selection:
 
     def serves(self, group: str) -> bool:
         """Tell whether a group is wanted, by the name that the driver gives it."""
-        names = _names(group)
-        return _matches(names, self._include) and not _matches(names, self._exclude)
+        return _serves(group, self._include, self._exclude)
 
     def name(self, group: str) -> str | None:
         """Return the name under which a group is served; None when it is left out.
@@ -90,6 +90,13 @@ class Selection:
         prefix, _, release = name.partition(":")
         renamed = [old for old, new in self._rename.items() if new in (name, release)]
         return [old if ":" in old or ":" not in name else f"{prefix}:{old}" for old in renamed]
+
+
+@lru_cache(maxsize=4096)
+def _serves(group: str, include: tuple[str, ...], exclude: tuple[str, ...]) -> bool:
+    """Tell whether a group is wanted; some drivers ask for every package of every record."""
+    names = _names(group)
+    return _matches(names, include) and not _matches(names, exclude)
 
 
 def _names(group: str) -> tuple[str, ...]:

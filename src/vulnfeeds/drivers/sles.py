@@ -134,25 +134,27 @@ class SLESDriver(Driver):
     ) -> Iterator[Record]:
         """Yield the records of a CVE, one for each service pack of the major version that it affects."""
         fixes: _Fixes = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
+
+        def read(criterion: oval.Criterion) -> _Release | _Fix | bool | None:
+            said = _read(context, document, products, criterion)
+            # Left out here, a release is not combined with every fix first.
+            return False if isinstance(said, _Release) and not self._is_wanted(said.version, major) else said
+
         for definition in definitions:
-            place = f"{document.name} {definition.id}"
-
-            def read(criterion: oval.Criterion) -> _Release | _Fix | bool | None:
-                return _read(context, document, products, criterion)
-
-            for way in oval.ways(definition.criteria, read, place):
-                releases = [part for part in way if isinstance(part, _Release)]
-                for release in releases:
-                    if release.version.partition(".")[0] != major:
-                        continue
-                    for fix in way:
-                        if isinstance(fix, _Fix):
-                            fixes[release.version][fix.package][release.rank].add(fix.version)
+            for way in oval.ways(definition.criteria, read, f"{document.name} {definition.id}"):
+                for release in way:
+                    if isinstance(release, _Release):
+                        for fix in way:
+                            if isinstance(fix, _Fix):
+                                fixes[release.version][fix.package][release.rank].add(fix.version)
         cvss = _cvss(context, cve, definitions) if fixes else ()
         for version in sorted(fixes):
             record = self._record(context, f"sles:{version}", cve, definitions, fixes[version], cvss)
             if record is not None:
                 yield record
+
+    def _is_wanted(self, version: str, major: str) -> bool:
+        return version.partition(".")[0] == major and self.settings.serves(version)
 
     def _record(
         self,
