@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.nvd import cpe, items
+from vulnfeeds.drivers.nvd import items
+from vulnfeeds.records import cpe
 from vulnfeeds.drivers.nvd.versions import Place, place
 from vulnfeeds.records import nvd
 

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.nvd import cpe
+from vulnfeeds.records import cpe
 from vulnfeeds.drivers.nvd.expansion import Bounds, Ranged
 from vulnfeeds.errors import ParseError
 

@@ -1,0 +1,154 @@
+"""Builds a database from the store: one snapshot of all groups, provider by provider, in the order of keys.
+
+The NVD comes first, because its scores stand in where another source gives none. The groups of one provider are read
+side by side, so that the records of one CVE in five releases share what they have in common.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import xxhash
+
+from vulnfeeds.errors import RecordError
+from vulnfeeds.publish.grypedb import distributions, exploited, github, nvd
+from vulnfeeds.publish.grypedb.report import Report
+from vulnfeeds.publish.grypedb.rows import Vulnerability
+from vulnfeeds.publish.grypedb.systems import home_of
+from vulnfeeds.publish.grypedb.writer import Writer
+from vulnfeeds.store.interface import GroupRow, Manifest, Store
+
+Make = Callable[[bytes], Vulnerability]
+"""Canonical body -> what becomes of it; RecordError when clients could not read that."""
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """A group that takes part, at the state that all of the build sees."""
+
+    provider: str
+    group: GroupRow
+    manifest: Manifest
+    make: Make | None
+    """None for feeds that decorate vulnerabilities."""
+
+
+def build(
+    store: Store, path: Path, *, built: datetime, processor: str, progress: Callable[[str, int, int], None]
+) -> Report:
+    """Write a database of all groups into a new file; return what went in and what was left out, and why.
+
+    `progress` is told (provider, records done, records in all). Raises StoreError; the file is of no use then.
+    """
+    report = Report()
+    parts = _parts(store, report)
+    writer = Writer(path, built)
+    try:
+        total, done = sum(part.group.records for part in parts), 0
+        for provider, members in _by_provider(parts):
+            writer.provider(
+                provider,
+                processor=processor,
+                captured=max(part.group.published_at for part in members),
+                digest=_digest(members),
+            )
+            for part, key, body in _records(store, members):
+                _write(writer, report, part, key, body)
+                done += 1
+                if done % 5000 == 0:
+                    progress(provider, done, total)
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+    return report
+
+
+def _parts(store: Store, report: Report) -> list[_Part]:
+    parts = []
+    for group in store.groups():
+        try:
+            provider, make = _place(group)
+        except RecordError as error:
+            report.leave_group(group.feed, group.name, str(error))
+            continue
+        manifest = store.manifest(group.feed, group.name, group.generation)
+        if manifest is not None:
+            parts.append(_Part(provider, group, manifest, make))
+    return parts
+
+
+def _place(group: GroupRow) -> tuple[str, Make | None]:
+    """Return the provider of a group and what makes rows of its records."""
+    if group.feed == "nvdv2":
+        return nvd.PROVIDER, nvd.rows
+    if group.feed == "kev":
+        return exploited.PROVIDER, None
+    if group.feed == "github":
+        ecosystem = github.ECOSYSTEMS.get(group.name.rpartition(":")[2])
+        if ecosystem is None:
+            raise RecordError("clients know no such ecosystem")
+        return github.PROVIDER, lambda body: github.rows(body, ecosystem)
+    if group.feed == "vulnerabilities":
+        home = home_of(group.name)
+        return home.distribution.provider, lambda body: distributions.rows(body, home)
+    raise RecordError(f"a database has no place for feed {group.feed}")
+
+
+def _by_provider(parts: Sequence[_Part]) -> Iterator[tuple[str, list[_Part]]]:
+    providers = sorted({part.provider for part in parts}, key=lambda name: (name != nvd.PROVIDER, name))
+    for provider in providers:
+        yield provider, [part for part in parts if part.provider == provider]
+
+
+def _digest(parts: Iterable[_Part]) -> str:
+    """Return a digest of all records of the groups: their pages are named after their content."""
+    digest = xxhash.xxh64()
+    for part in parts:
+        digest.update(f"{part.group.feed}/{part.group.name}\n".encode())
+        for page in part.manifest.pages:
+            digest.update(f"{page.name}\n".encode())
+    return f"xxh64:{digest.hexdigest()}"
+
+
+def _records(store: Store, parts: Sequence[_Part]) -> Iterator[tuple[_Part, str, bytes]]:
+    """Yield the records of all parts by key, those of one key together."""
+    readers = [_read(store, part, place) for place, part in enumerate(parts)]
+    for key, place, body in heapq.merge(*readers, key=lambda record: record[:2]):
+        yield parts[place], key, body
+
+
+def _read(store: Store, part: _Part, place: int) -> Iterator[tuple[str, int, bytes]]:
+    firsts = [*(page.first_key for page in part.manifest.pages), None]
+    for first, before in pairwise(firsts):
+        assert first is not None
+        for key, body in store.slice(
+            part.group.feed,
+            part.group.name,
+            as_of=part.manifest.sequence,
+            first_key=first,
+            before_key=before,
+            withdrawn=False,
+        ):
+            yield key, place, body
+
+
+def _write(writer: Writer, report: Report, part: _Part, key: str, body: bytes) -> None:
+    try:
+        if part.make is None:
+            writer.exploited(exploited.blob(body))
+        else:
+            vulnerability = part.make(body)
+            if part.provider == nvd.PROVIDER and vulnerability.blob.severities:
+                writer.score(vulnerability.name, vulnerability.blob.severities[0])
+            writer.vulnerability(vulnerability)
+            for reason in vulnerability.left_out:
+                report.leave_record(part.group.feed, part.group.name, key, reason)
+    except (RecordError, msgspec.ValidationError) as error:
+        report.leave_record(part.group.feed, part.group.name, key, str(error))
+    else:
+        report.took(part.provider)
