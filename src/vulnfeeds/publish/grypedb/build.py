@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -123,17 +122,17 @@ def _records(store: Store, parts: Sequence[_Part]) -> Iterator[tuple[_Part, str,
 
 
 def _read(store: Store, part: _Part, place: int) -> Iterator[tuple[str, int, bytes]]:
-    firsts = [*(page.first_key for page in part.manifest.pages), None]
-    for first, before in pairwise(firsts):
-        assert first is not None
-        for key, body in store.slice(
+    firsts = [page.first_key for page in part.manifest.pages]
+    for first, before in zip(firsts, [*firsts[1:], None], strict=True):
+        records = store.slice(
             part.group.feed,
             part.group.name,
             as_of=part.manifest.sequence,
             first_key=first,
             before_key=before,
             withdrawn=False,
-        ):
+        )
+        for key, body in records:
             yield key, place, body
 
 

@@ -1,13 +1,14 @@
 """Constraints on versions as clients read them: `>= 1.0, < 2.0 || = 3.1`. Pure.
 
-`,` means and, `||` means or. A constraint that a client cannot parse drops the record silently, and so does one with a
-space where `,` is meant. What does not pass here is left out and told, instead of being shipped as "no match". The
-question is what clients can read, not how versions compare: the patterns are the clients' parsers' own.
+`,` means and, `||` means or. A constraint that a client cannot parse drops the record silently, and so does one with
+a space where `,` is meant. What does not pass here is left out and told, instead of being shipped as "no match". The
+question is what clients can read, not how versions compare: the patterns say what the clients' parsers take.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +18,7 @@ from vulnfeeds.errors import RecordError
 
 _UNIT: Final = re.compile(r"""\s*(>=|<=|>|<|=)?\s*(?:"([^"\\|,]+)"|([^\s<>=,|()"']+))\s*""")
 _PLAIN: Final = re.compile(r"""[^\s<>=,|()"'/`]+""")
-# Alpine has fixed versions that its own tools call malformed (`1.7.5.-r1`, `57-1-r2`); clients take them all the same.
+# Alpine has fixed versions that its own tools call malformed (`1.7.5.-r1`, `57-1-r2`); clients take them.
 _APK: Final = re.compile(
     r"[vV]?\d+(?:\.\d*|[a-z](?![a-z])\d*)*(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(?:-.\d*)*", re.ASCII
 )
@@ -28,6 +29,8 @@ _SEMANTIC: Final = re.compile(
     re.ASCII,
 )
 _GEM: Final = re.compile(r"\d+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII)
+# univers has no types.
+_pypi_is_valid: Final[Callable[[str], bool]] = PypiVersion.is_valid
 _KB: Final = re.compile(r"\w+", re.ASCII)
 _PATTERNS: Final = {
     "apk": _APK,
@@ -47,7 +50,7 @@ def check(constraint: str, version_format: str) -> str:
 
 
 def quote(version: str) -> str:
-    """Return a version as a constraint holds it: Cisco's `12.0(1)` and whatever else means something there, quoted."""
+    """Return a version as a constraint holds it; Cisco's `12.0(1)`, with what means something there, in quotes."""
     return version if _PLAIN.fullmatch(version) else f'"{version}"'
 
 
@@ -65,6 +68,6 @@ def _passes(constraint: str, version_format: str) -> bool:
 
 def _is_version(version: str, version_format: str) -> bool:
     if version_format in ("python", "pep440"):
-        return bool(PypiVersion.is_valid(version))
+        return _pypi_is_valid(version)
     pattern = _PATTERNS.get(version_format)
     return pattern is None or pattern.fullmatch(version) is not None

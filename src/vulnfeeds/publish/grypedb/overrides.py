@@ -32,7 +32,8 @@ _POSTMARKETOS: Final = {
     "20.05": "12",
 }
 # Clients older than schema 6.0.3 know no channels and would take the rows of a minor release for all there is.
-_MAJOR_ONLY: Final = {"version_pattern": r"^\d+\.\d+", "minor": "", "clients": "< 6.0.3"}
+_MINOR_RELEASE: Final = r"^\d+\.\d+"
+_OLD_CLIENTS: Final = "< 6.0.3"
 
 SystemOverride = tuple[str, str, str, str, str, str | None, str | None, str | None, str | None, str | None, int, str]
 
@@ -57,8 +58,8 @@ SYSTEMS: Final[tuple[SystemOverride, ...]] = (
     *(_system(alias, name="rhel") for alias in _RHEL),
     *(_system(alias, name=name) for alias, name in _NAMES.items()),
     _system("arch", name="archlinux", rolling=True),
-    _system("rhel", **_MAJOR_ONLY),
-    _system("redhat", name="rhel", **_MAJOR_ONLY),
+    _system("rhel", version_pattern=_MINOR_RELEASE, minor="", clients=_OLD_CLIENTS),
+    _system("redhat", version_pattern=_MINOR_RELEASE, name="rhel", minor="", clients=_OLD_CLIENTS),
     *(_system(alias, rolling=True) for alias in _ROLLING),
     _system("alpine", version_pattern=".*_alpha.*", label="edge", rolling=True),
     _system("debian", codename="forky", label="unstable", rolling=True),

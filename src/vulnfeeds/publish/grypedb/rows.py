@@ -1,4 +1,4 @@
-"""What a record becomes: a vulnerability and the packages and products that it affects, before ids are given. Pure."""
+"""What a record becomes before ids are given: a vulnerability, the packages and products that it affects. Pure."""
 
 from __future__ import annotations
 

@@ -94,17 +94,52 @@ _DEBIAN: Final = {
     "12": "bookworm",
     "13": "trixie",
 }
-_UBUNTU: Final = dict(
-    entry.split("=")
-    for entry in (
-        "4.10=warty 5.4=hoary 5.10=breezy 6.6=dapper 6.10=edgy 7.4=feisty 7.10=gutsy 8.4=hardy 8.10=intrepid"
-        " 9.4=jaunty 9.10=karmic 10.4=lucid 10.10=maverick 11.4=natty 11.10=oneiric 12.4=precise 12.10=quantal"
-        " 13.4=raring 13.10=saucy 14.4=trusty 14.10=utopic 15.4=vivid 15.10=wily 16.4=xenial 16.10=yakkety"
-        " 17.4=zesty 17.10=artful 18.4=bionic 18.10=cosmic 19.4=disco 19.10=eoan 20.4=focal 20.10=groovy"
-        " 21.4=hirsute 21.10=impish 22.4=jammy 22.10=kinetic 23.4=lunar 23.10=mantic 24.4=noble 24.10=oracular"
-        " 25.4=plucky 25.10=questing 26.4=resolute"
-    ).split()
-)
+_UBUNTU: Final = {
+    "4.10": "warty",
+    "5.4": "hoary",
+    "5.10": "breezy",
+    "6.6": "dapper",
+    "6.10": "edgy",
+    "7.4": "feisty",
+    "7.10": "gutsy",
+    "8.4": "hardy",
+    "8.10": "intrepid",
+    "9.4": "jaunty",
+    "9.10": "karmic",
+    "10.4": "lucid",
+    "10.10": "maverick",
+    "11.4": "natty",
+    "11.10": "oneiric",
+    "12.4": "precise",
+    "12.10": "quantal",
+    "13.4": "raring",
+    "13.10": "saucy",
+    "14.4": "trusty",
+    "14.10": "utopic",
+    "15.4": "vivid",
+    "15.10": "wily",
+    "16.4": "xenial",
+    "16.10": "yakkety",
+    "17.4": "zesty",
+    "17.10": "artful",
+    "18.4": "bionic",
+    "18.10": "cosmic",
+    "19.4": "disco",
+    "19.10": "eoan",
+    "20.4": "focal",
+    "20.10": "groovy",
+    "21.4": "hirsute",
+    "21.10": "impish",
+    "22.4": "jammy",
+    "22.10": "kinetic",
+    "23.4": "lunar",
+    "23.10": "mantic",
+    "24.4": "noble",
+    "24.10": "oracular",
+    "25.4": "plucky",
+    "25.10": "questing",
+    "26.4": "resolute",
+}
 CODENAMES: Final = {"debian": _DEBIAN, "ubuntu": _UBUNTU}
 """By distribution and version without leading zeros. A host's own word must be equal, or nothing matches."""
 

@@ -1,8 +1,10 @@
 """Writes rows into a new database file: gives ids, keeps each text, package, product and system once.
 
-Ids and the order of rows follow from the order of the calls alone, so the same calls give the same bytes. Memory holds
-an id for each package and product, and for the texts that were written last: not the records.
+Ids and the order of rows follow from the order of the calls alone, so the same calls give the same bytes. Memory
+holds an id for each package and product, and for the texts that were written last: not the records.
 """
+
+# ruff: noqa: S608 - table names are constants of this module, values are parameters.
 
 from __future__ import annotations
 
@@ -72,7 +74,7 @@ class Writer:
 
     def score(self, cve: str, severity: Severity) -> None:
         """Keep what the NVD says of a CVE, for records whose own source says nothing."""
-        self._connection.execute("INSERT OR IGNORE INTO scores VALUES (?,?)", (cve, blobs.encode(severity)))
+        self._connection.execute("INSERT OR IGNORE INTO scores VALUES (?,?)", (cve, msgspec.json.encode(severity)))
 
     def vulnerability(self, vulnerability: Vulnerability) -> None:
         """Add all rows of a record. Records of one name that follow each other share what they have in common."""
