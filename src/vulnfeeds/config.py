@@ -75,6 +75,22 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Days for which closed tasks stay listed."""
 
 
+class GrypeDBSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The database that grype downloads, built from the store after each cycle."""
+
+    enabled: bool = False
+    """Build it when records changed, and at least daily."""
+    channels: bool = True
+    """Add the rows of Ubuntu's ESM and RHEL's EUS. Clients before grype 0.97 cannot open a database that has them."""
+    deadline_seconds: Annotated[float, msgspec.Meta(gt=0)] = 7200.0
+    """A build that takes longer is ended and its task failed."""
+    memory_mb: Positive = 2048
+    """A build that needs more memory is ended and its task failed."""
+    max_shrink: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    """Largest part by which the rows of a provider or ecosystem may become fewer from one build to the next; counts
+    above 50 only."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of one process."""
 
@@ -126,6 +142,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Token for GitHub's API. Also read from `GITHUB_TOKEN`."""
     retention: RetentionSettings = RetentionSettings()
     """How long the past is kept."""
+    grypedb: GrypeDBSettings = GrypeDBSettings()
+    """The database that grype downloads."""
+    external_url: str = ""
+    """Address under which clients reach this service, for links in listings (`https://feeds.example`). Empty: the one
+    that a request names as its host."""
     fetch: FetchSettings = FetchSettings()
     """How upstreams are asked: limits, retries, pacing."""
     driver: dict[str, DriverSettings] = {}

@@ -16,9 +16,8 @@ from typing import Final
 import msgspec
 
 from vulnfeeds.drivers.nvd import items
-from vulnfeeds.records import cpe
 from vulnfeeds.drivers.nvd.versions import Place, place
-from vulnfeeds.records import nvd
+from vulnfeeds.records import cpe, nvd
 
 _ORDERED_PRODUCTS: Final = 8192
 """Products whose versions are kept in order; most have a handful, the largest some thousand."""

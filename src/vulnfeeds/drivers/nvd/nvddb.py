@@ -15,10 +15,9 @@ import msgspec
 
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, Mode, Unchanged
 from vulnfeeds.drivers.nvd import plan
-from vulnfeeds.records import cpe
 from vulnfeeds.drivers.nvd.expansion import Bounds
 from vulnfeeds.errors import ParseError
-from vulnfeeds.records import nvd, nvddb
+from vulnfeeds.records import cpe, nvd, nvddb
 from vulnfeeds.records.record import Record
 
 FEED: Final = "nvd"

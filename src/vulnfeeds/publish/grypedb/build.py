@@ -37,14 +37,21 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 def build(
-    store: Store, path: Path, *, built: datetime, processor: str, progress: Callable[[str, int, int], None]
+    store: Store,
+    path: Path,
+    *,
+    built: datetime,
+    processor: str,
+    progress: Callable[[str, int, int], None],
+    channels: bool = True,
 ) -> Report:
     """Write a database of all groups into a new file; return what went in and what was left out, and why.
 
-    `progress` is told (provider, records done, records in all). Raises StoreError; the file is of no use then.
+    `progress` is told (provider, records done, records in all); `channels` false leaves out what old clients cannot
+    open (`rhel:8.4+eus`, `ubuntu:22.04+esm`). Raises StoreError; the file is of no use then.
     """
     report = Report()
-    parts = _parts(store, report)
+    parts = _parts(store, report, channels=channels)
     writer = Writer(path, built)
     try:
         total, done = sum(part.group.records for part in parts), 0
@@ -67,10 +74,17 @@ def build(
     return report
 
 
-def _parts(store: Store, report: Report) -> list[_Part]:
+def inputs(store: Store, *, channels: bool = True) -> str:
+    """Return a digest of all records that a build would take: equal digests, equal rows."""
+    return _digest(_parts(store, Report(), channels=channels))
+
+
+def _parts(store: Store, report: Report, *, channels: bool) -> list[_Part]:
     parts = []
     for group in store.groups():
         try:
+            if "+" in group.name and not channels:
+                raise RecordError("the setting grypedb.channels leaves out channels")
             provider, make = _place(group)
         except RecordError as error:
             report.leave_group(group.feed, group.name, str(error))
