@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -82,6 +82,8 @@ class GrypeDBSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Build it when records changed, and at least daily."""
     channels: bool = True
     """Add the rows of Ubuntu's ESM and RHEL's EUS. Clients before grype 0.97 cannot open a database that has them."""
+    old: bool = False
+    """Build one of schema 3 as well, for Anchore Engine 1.1 and grype before 0.40."""
     deadline_seconds: Annotated[float, msgspec.Meta(gt=0)] = 7200.0
     """A build that takes longer is ended and its task failed."""
     memory_mb: Positive = 2048
@@ -134,6 +136,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that a client may take to send a request, or to take 1 KiB a second of an answer on average."""
     answers_memory_mb: NotNegative = 64
     """Most MiB of ready pages and changes to keep in memory; those used longest ago go first. 0: none."""
+    profile: Literal["", "grype"] = ""
+    """A purpose that presets other settings; what is set by name wins. `grype`: build the Grype database, and turn on
+    the drivers that it takes records from and no other."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     nvd_api_key: Secret = Secret()
@@ -168,6 +173,17 @@ Registry = Mapping[str, type[Driver]]
 """The drivers that there are, by name."""
 Tree = dict[str, Any]
 Key = tuple[str, ...]
+
+_GRYPE_FEEDS: Final = frozenset({"vulnerabilities", "nvdv2", "github", "kev", "epss", "eol", "microsoft"})
+
+
+def _grype(registry: Registry) -> Tree:
+    wanted = [name for name, each in registry.items() if each.default_on and _GRYPE_FEEDS.intersection(each.feeds)]
+    return {"drivers": wanted, "grypedb": {"enabled": True}}
+
+
+PROFILES: Final[dict[str, Callable[[Registry], Tree]]] = {"grype": _grype}
+"""What each profile presets, by the drivers that there are."""
 
 
 def load(
@@ -264,9 +280,19 @@ class _Reader:
         """Return the checked settings."""
         sections = tree.pop("driver", {})
         settings: Settings = self._struct(Settings, tree, ())
+        if settings.profile:
+            self._preset(tree, PROFILES[settings.profile](self._registry))
+            settings = self._struct(Settings, tree, ())
         driver = self._driver_sections(sections)
         home = _expand(settings.home, self._environ) if settings.home.parts else default_home(self._environ)
         return msgspec.structs.replace(settings, home=home, drivers=self._enabled(settings.drivers), driver=driver)
+
+    def _preset(self, tree: Tree, presets: Tree) -> None:
+        for name, value in presets.items():
+            if isinstance(value, dict):
+                self._preset(tree.setdefault(name, {}), value)
+            else:
+                tree.setdefault(name, value)
 
     def _struct(self, kind: type[Any], table: Any, path: Key) -> Any:
         if not isinstance(table, dict):

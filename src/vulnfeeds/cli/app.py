@@ -108,10 +108,11 @@ def _add_driver(app: App) -> None:
 def _add_grypedb(app: App) -> None:
     from vulnfeeds.cli import databases
 
-    grypedb = App(name="grypedb", help="The database that grype downloads: build, check, list, export.")
+    grypedb = App(name="grypedb", help="The database that grype downloads: build, check, list, compare, export.")
     grypedb.command(databases.build)
     grypedb.command(databases.check)
     grypedb.command(databases.list_archives, name="list")
+    grypedb.command(databases.diff)
     grypedb.command(databases.export)
     app.command(grypedb)
 

@@ -40,6 +40,7 @@ def maker_of(settings: Settings, store: Store, folder: ArchiveFolder) -> Maker:
         processor=f"vulnfeeds@{__version__}",
         most_shrink=settings.grypedb.max_shrink,
         channels=settings.grypedb.channels,
+        old=settings.grypedb.old,
     )
 
 

@@ -1,9 +1,11 @@
-"""The commands of the Grype database: `vulnfeeds grypedb build | check | list | export`."""
+"""The commands of the Grype database: `vulnfeeds grypedb build | check | list | diff | export`."""
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +24,7 @@ from vulnfeeds.errors import NotFoundError
 from vulnfeeds.publish.grypedb.archives import ArchiveFolder, sweep
 from vulnfeeds.publish.grypedb.check import check as find_faults
 from vulnfeeds.publish.grypedb.comparing import count
+from vulnfeeds.publish.grypedb.diffing import diff as find_changes
 from vulnfeeds.publish.grypedb.errors import ArchiveError, RefusedError
 from vulnfeeds.publish.grypedb.packing import DATABASE, checksum_of, unpack
 from vulnfeeds.sync.reporting import Progress
@@ -80,13 +83,7 @@ def check(archive: Path, *, output: Output = _OUTPUT) -> None:
         A `.tar.zst` or `.tar.gz` archive, or the database itself.
     """
     terminal = Terminal(as_json=output.json)
-    if not archive.is_file():
-        raise NotFoundError(f"{archive} is no file")
-    with TemporaryDirectory(prefix="vulnfeeds-") as temporary:
-        database = archive
-        if archive.suffix in (".zst", ".gz"):
-            database = Path(temporary, DATABASE)
-            unpack(archive, database)
+    with _database(archive) as database:
         faults = find_faults(database)
         if faults:
             raise RefusedError(f"{archive.name}: {'; '.join(faults)}")
@@ -104,6 +101,53 @@ def check(archive: Path, *, output: Output = _OUTPUT) -> None:
             "EPSS scores": counts["scores"],
         }
     )
+
+
+def diff(
+    old: Path,
+    new: Path,
+    *,
+    most: Annotated[int, Parameter(help="Differences to show; 0 for all.")] = 100,
+    output: Output = _OUTPUT,
+) -> None:
+    """Say which vulnerabilities, packages and ranges were added, removed or changed between two archives.
+
+    Parameters
+    ----------
+    old
+        An archive or a database file.
+    new
+        A later one.
+    """
+    terminal = Terminal(as_json=output.json)
+    counts: Counter[tuple[str, str]] = Counter()
+    shown: list[dict[str, Any]] = []
+    with _database(old) as before, _database(new) as after:
+        for change in find_changes(before, after):
+            counts[(change.what, change.change)] += 1
+            if most == 0 or len(shown) < most:
+                shown.append(msgspec.structs.asdict(change))
+    totals = [{"what": what, "change": change, "number": number} for (what, change), number in sorted(counts.items())]
+    if terminal.as_json:
+        terminal.value({"totals": totals, "changes": shown})
+        return
+    columns = ("what", "change", "provider", "vulnerability", "package", "system", "before", "after")
+    terminal.rows({name: name.upper() for name in columns}, shown, nothing="the databases say the same")
+    terminal.rows({name: name.upper() for name in ("what", "change", "number")}, totals, nothing="")
+
+
+@contextmanager
+def _database(path: Path) -> Iterator[Path]:
+    """Lend the database of an archive, or the database itself."""
+    if not path.is_file():
+        raise NotFoundError(f"{path} is no file")
+    if path.suffix not in (".zst", ".gz"):
+        yield path
+        return
+    with TemporaryDirectory(prefix="vulnfeeds-") as temporary:
+        database = Path(temporary, DATABASE)
+        unpack(path, database)
+        yield database
 
 
 def list_archives(*, output: Output = _OUTPUT) -> None:
@@ -131,8 +175,7 @@ def export(to: Path, *, options: Options = _OPTIONS) -> None:
     if newest is None:
         raise NotFoundError("no archive was built yet; `vulnfeeds grypedb build` builds one")
     sweep(target)
-    try:
-        target.take(newest, folder.path(newest))
-    except shutil.SameFileError as error:
-        raise ArchiveError(f"{to} is the folder of the service itself") from error
+    if to.resolve() == folder.root.resolve():
+        raise ArchiveError(f"{to} is the folder of the service itself")
+    target.take(newest, folder.path(newest))
     Terminal().text(str(target.path(newest)))

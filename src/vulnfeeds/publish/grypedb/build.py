@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final, Self
 
 import msgspec
 import xxhash
@@ -18,12 +19,19 @@ from vulnfeeds.errors import RecordError
 from vulnfeeds.publish.grypedb import distributions, exploited, github, nvd
 from vulnfeeds.publish.grypedb.report import Report
 from vulnfeeds.publish.grypedb.rows import Vulnerability
+from vulnfeeds.publish.grypedb.schema3 import Writer3
 from vulnfeeds.publish.grypedb.systems import home_of
 from vulnfeeds.publish.grypedb.writer import Writer
 from vulnfeeds.store.interface import GroupRow, Manifest, Store
 
 Make = Callable[[bytes], Vulnerability]
 """Canonical body -> what becomes of it; RecordError when clients could not read that."""
+
+_TOLD_EVERY: Final = 5000
+_LEFT_OUT: Final = {
+    "nvd": "the same CVEs come by feed nvdv2",
+    "packages": "packages are not vulnerable by themselves",
+}
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -44,39 +52,76 @@ def build(
     processor: str,
     progress: Callable[[str, int, int], None],
     channels: bool = True,
+    old: Path | None = None,
 ) -> Report:
     """Write a database of all groups into a new file; return what went in and what was left out, and why.
 
     `progress` is told (provider, records done, records in all); `channels` false leaves out what old clients cannot
-    open (`rhel:8.4+eus`, `ubuntu:22.04+esm`). Raises StoreError; the file is of no use then.
+    open (`rhel:8.4+eus`, `ubuntu:22.04+esm`); `old` is a second new file, for the same in schema 3. Raises StoreError;
+    the files are of no use then.
     """
     report = Report()
     parts = _parts(store, report, channels=channels)
-    writer = Writer(path, built)
-    try:
+    with _Output(Writer(path, built), None if old is None else Writer3(old, built), report) as output:
         total, done = sum(part.group.records for part in parts), 0
         for provider, members in _by_provider(parts):
-            writer.provider(
+            output.writer.provider(
                 provider,
                 processor=processor,
                 captured=max(part.group.published_at for part in members),
                 digest=_digest(members),
             )
             for part, key, body in _records(store, members):
-                _write(writer, report, part, key, body)
+                output.take(part, key, body)
                 done += 1
-                if done % 5000 == 0:
+                if done % _TOLD_EVERY == 0:
                     progress(provider, done, total)
-        writer.close()
-    except BaseException:
-        writer.abandon()
-        raise
     return report
 
 
 def inputs(store: Store, *, channels: bool = True) -> str:
     """Return a digest of all records that a build would take: equal digests, equal rows."""
     return _digest(_parts(store, Report(), channels=channels))
+
+
+class _Output:
+    """The files that are being written, and what goes into them."""
+
+    def __init__(self, writer: Writer, old: Writer3 | None, report: Report) -> None:
+        self.writer = writer
+        self._old = old
+        self._report = report
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        for writer in (self.writer, self._old):
+            if writer is not None:
+                (writer.close if kind is None else writer.abandon)()
+
+    def take(self, part: _Part, key: str, body: bytes) -> None:
+        """Write what becomes of a record, or note that clients could not read it."""
+        feed, group = part.group.feed, part.group.name
+        try:
+            if part.make is None:
+                self.writer.exploited(exploited.blob(body))
+            else:
+                self._write(part, part.make(body), key)
+        except (RecordError, msgspec.ValidationError) as error:
+            self._report.leave_record(feed, group, key, str(error))
+        else:
+            self._report.took(part.provider)
+
+    def _write(self, part: _Part, vulnerability: Vulnerability, key: str) -> None:
+        feed, group = part.group.feed, part.group.name
+        if part.provider == nvd.PROVIDER and vulnerability.blob.severities:
+            self.writer.score(vulnerability.name, vulnerability.blob.severities[0])
+        severities = self.writer.vulnerability(vulnerability)
+        if self._old is not None:
+            self._old.vulnerability(feed, group, vulnerability, severities)
+        for reason in vulnerability.left_out:
+            self._report.leave_record(feed, group, key, reason)
 
 
 def _parts(store: Store, report: Report, *, channels: bool) -> list[_Part]:
@@ -109,7 +154,7 @@ def _place(group: GroupRow) -> tuple[str, Make | None]:
     if group.feed == "vulnerabilities":
         home = home_of(group.name)
         return home.distribution.provider, lambda body: distributions.rows(body, home)
-    raise RecordError(f"a database has no place for feed {group.feed}")
+    raise RecordError(_LEFT_OUT.get(group.feed, f"a database has no place for feed {group.feed}"))
 
 
 def _by_provider(parts: Sequence[_Part]) -> Iterator[tuple[str, list[_Part]]]:
@@ -148,20 +193,3 @@ def _read(store: Store, part: _Part, place: int) -> Iterator[tuple[str, int, byt
         )
         for key, body in records:
             yield key, place, body
-
-
-def _write(writer: Writer, report: Report, part: _Part, key: str, body: bytes) -> None:
-    try:
-        if part.make is None:
-            writer.exploited(exploited.blob(body))
-        else:
-            vulnerability = part.make(body)
-            if part.provider == nvd.PROVIDER and vulnerability.blob.severities:
-                writer.score(vulnerability.name, vulnerability.blob.severities[0])
-            writer.vulnerability(vulnerability)
-            for reason in vulnerability.left_out:
-                report.leave_record(part.group.feed, part.group.name, key, reason)
-    except (RecordError, msgspec.ValidationError) as error:
-        report.leave_record(part.group.feed, part.group.name, key, str(error))
-    else:
-        report.took(part.provider)

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.publish.grypedb import archives, comparing
+from vulnfeeds.publish.grypedb import archives, comparing, schema3
 from vulnfeeds.publish.grypedb.archives import Archive, ArchiveFolder
 from vulnfeeds.publish.grypedb.build import build, inputs
 from vulnfeeds.publish.grypedb.check import check
@@ -56,10 +56,18 @@ class Maker:
     """Makes archives of one store in one folder; one at a time."""
 
     def __init__(
-        self, store: Store, folder: ArchiveFolder, *, processor: str, most_shrink: float, channels: bool = True
+        self,
+        store: Store,
+        folder: ArchiveFolder,
+        *,
+        processor: str,
+        most_shrink: float,
+        channels: bool = True,
+        old: bool = True,
     ) -> None:
         self._store = store
         self._channels = channels
+        self._old = old
         self._folder = folder
         self._processor = processor
         self._most_shrink = most_shrink
@@ -82,13 +90,14 @@ class Maker:
         digest = inputs(self._store, channels=self._channels)
         self._folder.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder.root) as staging:
-            database = Path(staging, DATABASE)
+            database, old = Path(staging, DATABASE), Path(staging, "old.db") if self._old else None
             report = build(
                 self._store,
                 database,
                 built=built,
                 processor=self._processor,
                 channels=self._channels,
+                old=old,
                 progress=lambda provider, done, total: tell("build", done, total),
             )
             tell("check", 0, None)
@@ -97,6 +106,8 @@ class Maker:
             if not accept:
                 self._compare(Path(staging, "before.db"), database, counts)
             tell("pack", 0, None)
+            if old is not None:
+                self._folder.add(old, built, version=schema3.VERSION, beside=schema3.description(old, built))
             archive = self._folder.add(database, built)
         made = Build(
             archive=archive,

@@ -76,8 +76,11 @@ class Writer:
         """Keep what the NVD says of a CVE, for records whose own source says nothing."""
         self._connection.execute("INSERT OR IGNORE INTO scores VALUES (?,?)", (cve, msgspec.json.encode(severity)))
 
-    def vulnerability(self, vulnerability: Vulnerability) -> None:
-        """Add all rows of a record. Records of one name that follow each other share what they have in common."""
+    def vulnerability(self, vulnerability: Vulnerability) -> tuple[Severity, ...]:
+        """Add all rows of a record; return its severities, or the NVD's where it has none of its own.
+
+        Records of one name that follow each other share what they have in common.
+        """
         blob = self._scored(vulnerability)
         number = self._blob(blob)
         if vulnerability.name != self._name:
@@ -94,6 +97,7 @@ class Writer:
             self._add("affected_cpe_handles", row)
         for weakness in vulnerability.weaknesses:
             self._add("cwe_handles", (vulnerability.name, *weakness))
+        return blob.severities
 
     def exploited(self, blob: ExploitedBlob) -> None:
         """Add a vulnerability that is known to be exploited."""
