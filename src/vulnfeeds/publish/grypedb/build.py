@@ -57,8 +57,8 @@ def build(
     """Write a database of all groups into a new file; return what went in and what was left out, and why.
 
     `progress` is told (provider, records done, records in all); `channels` false leaves out what old clients cannot
-    open (`rhel:8.4+eus`, `ubuntu:22.04+esm`); `old` is a second new file, for the same in schema 3. Raises StoreError;
-    the files are of no use then.
+    open (`rhel:8.4+eus`, `ubuntu:22.04+esm`); `old` is a second new file, for the same in schema 3. Raises
+    StoreError; the files are of no use then.
     """
     report = Report()
     parts = _parts(store, report, channels=channels)

@@ -22,13 +22,17 @@ _PLAIN: Final = re.compile(r"""[^\s<>=,|()"'/`]+""")
 _APK: Final = re.compile(
     r"[vV]?\d+(?:\.\d*|[a-z](?![a-z])\d*)*(?:_(?:alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*(?:-.\d*)*", re.ASCII
 )
-_DEB: Final = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~:_-]*", re.ASCII)
+_DEB: Final = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~_-]*", re.ASCII)
+_RPM: Final = re.compile(r"(\d+:)?[^:]*", re.ASCII)
 _WORD: Final = r"[0-9A-Za-z~-]+"
+# A word may follow the numbers at once or behind `-`; behind a point only where the client makes that a `-` first.
 _SEMANTIC: Final = re.compile(
-    rf"[vV]?\d+(\.\d+)*([.-]?[A-Za-z~-]{_WORD[:-1]}*(\.{_WORD})*|-\d{_WORD[:-1]}*(\.{_WORD})*)?(\+{_WORD}(\.{_WORD})*)?",
+    rf"[vV]?\d+(\.\d+)*((-|\.(?=alpha|beta|rc))?[A-Za-z~-]{_WORD[:-1]}*(\.{_WORD})*|-\d{_WORD[:-1]}*(\.{_WORD})*)?"
+    rf"(\+{_WORD}(\.{_WORD})*)?",
     re.ASCII,
 )
-_GEM: Final = re.compile(r"\d+(?:\.[0-9A-Za-z]+)*(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?", re.ASCII)
+_GO: Final = re.compile(rf"[vV]?\d+(\.\d+)*(-{_WORD}(\.{_WORD})*)?(\+{_WORD}(\.{_WORD})*)?", re.ASCII)
+_GEM: Final = re.compile(r"\d[0-9A-Za-z]*(\.[0-9A-Za-z]+)*(-[0-9A-Za-z-]*[0-9A-Za-z](\.[0-9A-Za-z-]+)*)?", re.ASCII)
 # univers has no types.
 _pypi_is_valid: Final[Callable[[str], bool]] = PypiVersion.is_valid
 _KB: Final = re.compile(r"\w+", re.ASCII)
@@ -37,8 +41,10 @@ _PATTERNS: Final = {
     "deb": _DEB,
     "dpkg": _DEB,
     "gem": _GEM,
+    "go": _GO,
     "kb": _KB,
-    **dict.fromkeys(("semver", "npm", "nuget", "composer", "hex", "pub", "swift", "go", "bitnami"), _SEMANTIC),
+    "rpm": _RPM,
+    **dict.fromkeys(("semver", "npm", "nuget", "composer", "hex", "pub", "swift", "bitnami"), _SEMANTIC),
 }
 
 
