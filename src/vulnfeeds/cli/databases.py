@@ -131,7 +131,7 @@ def diff(
     if terminal.as_json:
         terminal.value({"totals": totals, "changes": shown})
         return
-    columns = ("what", "change", "provider", "vulnerability", "package", "system", "before", "after")
+    columns = ("what", "change", "origin", "vulnerability", "package", "system", "before", "after")
     terminal.rows({name: name.upper() for name in columns}, shown, nothing="the databases say the same")
     terminal.rows({name: name.upper() for name in ("what", "change", "number")}, totals, nothing="")
 

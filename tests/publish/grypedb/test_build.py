@@ -80,7 +80,7 @@ def test_a_known_exploited_vulnerability_has_its_dates_and_links(ask: Ask) -> No
 
 
 def test_every_provider_says_where_its_rows_come_from(ask: Ask) -> None:
-    """A provider without a row would end every scan."""
+    """A origin without a row would end every scan."""
     rows = ask("SELECT id, processor, substr(input_digest, 1, 6) FROM providers ORDER BY id")
     assert rows == [(name, "test", "xxh64:") for name in ("debian", "github", "kev", "nvd", "rhel")]
 

@@ -9,7 +9,7 @@ from vulnfeeds.publish.grypedb.systems import System, home_of
 
 
 @pytest.mark.parametrize(
-    ("group", "provider", "ecosystem", "system"),
+    ("group", "origin", "ecosystem", "system"),
     [
         ("debian:12", "debian", "deb", System("debian", "debian", "12", "", "", "bookworm", "")),
         ("debian:unstable", "debian", "deb", System("debian", "debian", "", "", "unstable", "", "")),
@@ -28,10 +28,10 @@ from vulnfeeds.publish.grypedb.systems import System, home_of
         ("alma:8", "alma", "rpm", System("almalinux", "", "8", "", "", "", "")),
     ],
 )
-def test_a_group_is_one_system(group: str, provider: str, ecosystem: str, system: System) -> None:
+def test_a_group_is_one_system(group: str, origin: str, ecosystem: str, system: System) -> None:
     """Name, release id, version without leading zeros, codename and channel are what clients look for."""
     home = home_of(group)
-    assert (home.distribution.provider, home.distribution.ecosystem, home.systems) == (provider, ecosystem, (system,))
+    assert (home.distribution.origin, home.distribution.ecosystem, home.systems) == (origin, ecosystem, (system,))
 
 
 def test_rhel_has_a_row_for_each_minor_release_and_one_for_none() -> None:

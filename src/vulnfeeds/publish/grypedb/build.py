@@ -1,6 +1,6 @@
-"""Builds a database from the store: one snapshot of all groups, provider by provider, in the order of keys.
+"""Builds a database from the store: one snapshot of all groups, origin by origin, in the order of keys.
 
-The NVD comes first, because its scores stand in where another source gives none. The groups of one provider are read
+The NVD comes first, because its scores stand in where another source gives none. The groups of one origin are read
 side by side, so that the records of one CVE in five releases share what they have in common.
 """
 
@@ -37,7 +37,7 @@ _LEFT_OUT: Final = {
 class _Part(msgspec.Struct, frozen=True):
     """A group that takes part, at the state that all of the build sees."""
 
-    provider: str
+    origin: str
     group: GroupRow
     manifest: Manifest
     make: Make | None
@@ -56,7 +56,7 @@ def build(
 ) -> Report:
     """Write a database of all groups into a new file; return what went in and what was left out, and why.
 
-    `progress` is told (provider, records done, records in all); `channels` false leaves out what old clients cannot
+    `progress` is told (origin, records done, records in all); `channels` false leaves out what old clients cannot
     open (`rhel:8.4+eus`, `ubuntu:22.04+esm`); `old` is a second new file, for the same in schema 3. Raises
     StoreError; the files are of no use then.
     """
@@ -64,9 +64,9 @@ def build(
     parts = _parts(store, report, channels=channels)
     with _Output(Writer(path, built), None if old is None else Writer3(old, built), report) as output:
         total, done = sum(part.group.records for part in parts), 0
-        for provider, members in _by_provider(parts):
-            output.writer.provider(
-                provider,
+        for origin, members in _by_origin(parts):
+            output.writer.origin(
+                origin,
                 processor=processor,
                 captured=max(part.group.published_at for part in members),
                 digest=_digest(members),
@@ -75,7 +75,7 @@ def build(
                 output.take(part, key, body)
                 done += 1
                 if done % _TOLD_EVERY == 0:
-                    progress(provider, done, total)
+                    progress(origin, done, total)
     return report
 
 
@@ -111,11 +111,11 @@ class _Output:
         except (RecordError, msgspec.ValidationError) as error:
             self._report.leave_record(feed, group, key, str(error))
         else:
-            self._report.took(part.provider)
+            self._report.took(part.origin)
 
     def _write(self, part: _Part, vulnerability: Vulnerability, key: str) -> None:
         feed, group = part.group.feed, part.group.name
-        if part.provider == nvd.PROVIDER and vulnerability.blob.severities:
+        if part.origin == nvd.ORIGIN and vulnerability.blob.severities:
             self.writer.score(vulnerability.name, vulnerability.blob.severities[0])
         severities = self.writer.vulnerability(vulnerability)
         if self._old is not None:
@@ -130,37 +130,37 @@ def _parts(store: Store, report: Report, *, channels: bool) -> list[_Part]:
         try:
             if "+" in group.name and not channels:
                 raise RecordError("the setting grypedb.channels leaves out channels")
-            provider, make = _place(group)
+            origin, make = _place(group)
         except RecordError as error:
             report.leave_group(group.feed, group.name, str(error))
             continue
         manifest = store.manifest(group.feed, group.name, group.generation)
         if manifest is not None:
-            parts.append(_Part(provider, group, manifest, make))
+            parts.append(_Part(origin, group, manifest, make))
     return parts
 
 
 def _place(group: GroupRow) -> tuple[str, Make | None]:
-    """Return the provider of a group and what makes rows of its records."""
+    """Return the origin of a group and what makes rows of its records."""
     if group.feed == "nvdv2":
-        return nvd.PROVIDER, nvd.rows
+        return nvd.ORIGIN, nvd.rows
     if group.feed == "kev":
-        return exploited.PROVIDER, None
+        return exploited.ORIGIN, None
     if group.feed == "github":
         ecosystem = github.ECOSYSTEMS.get(group.name.rpartition(":")[2])
         if ecosystem is None:
             raise RecordError("clients know no such ecosystem")
-        return github.PROVIDER, lambda body: github.rows(body, ecosystem)
+        return github.ORIGIN, lambda body: github.rows(body, ecosystem)
     if group.feed == "vulnerabilities":
         home = home_of(group.name)
-        return home.distribution.provider, lambda body: distributions.rows(body, home)
+        return home.distribution.origin, lambda body: distributions.rows(body, home)
     raise RecordError(_LEFT_OUT.get(group.feed, f"a database has no place for feed {group.feed}"))
 
 
-def _by_provider(parts: Sequence[_Part]) -> Iterator[tuple[str, list[_Part]]]:
-    providers = sorted({part.provider for part in parts}, key=lambda name: (name != nvd.PROVIDER, name))
-    for provider in providers:
-        yield provider, [part for part in parts if part.provider == provider]
+def _by_origin(parts: Sequence[_Part]) -> Iterator[tuple[str, list[_Part]]]:
+    origins = sorted({part.origin for part in parts}, key=lambda name: (name != nvd.ORIGIN, name))
+    for origin in origins:
+        yield origin, [part for part in parts if part.origin == origin]
 
 
 def _digest(parts: Iterable[_Part]) -> str:

@@ -1,6 +1,6 @@
 """Compares a new database with the one before it: nothing that a scan found yesterday may vanish unnoticed today.
 
-Rows are counted by provider and by ecosystem, and a sample of what clients look up must still find something.
+Rows are counted by origin and by ecosystem, and a sample of what clients look up must still find something.
 """
 
 # ruff: noqa: S608 - table names are constants of this module, values are parameters.
@@ -29,7 +29,7 @@ class Counts(msgspec.Struct, frozen=True):
     """How many rows a database has."""
 
     vulnerabilities: dict[str, int]
-    """By provider."""
+    """By origin."""
     packages: dict[str, int]
     """Handles by ecosystem, of affected and not affected packages."""
     products: int
@@ -41,10 +41,10 @@ class Counts(msgspec.Struct, frozen=True):
 def count(path: Path) -> Counts:
     """Return the counts of a database file. Raises sqlite3.Error when it is none."""
     with closing(_open(path)) as connection:
-        by_provider = connection.execute(
+        by_origin = connection.execute(
             "SELECT provider_id, count(*) FROM vulnerability_handles GROUP BY 1 ORDER BY 1"
         )
-        vulnerabilities: dict[str, int] = dict(by_provider.fetchall())
+        vulnerabilities: dict[str, int] = dict(by_origin.fetchall())
         both = " UNION ALL ".join(f"SELECT package_id FROM {table}" for table in _HANDLES)
         by_ecosystem = connection.execute(
             f"SELECT p.ecosystem, count(*) FROM ({both}) h JOIN packages p ON p.id = h.package_id"

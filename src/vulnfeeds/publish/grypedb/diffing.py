@@ -52,7 +52,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
     what: Literal["vulnerability", "package"]
     change: Literal["added", "removed", "changed"]
-    provider: str
+    origin: str
     vulnerability: str
     package: str = ""
     """Type and name (`deb openssl`, `cpe a:openssl:openssl`); "" for the vulnerability itself."""
@@ -62,16 +62,16 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def diff(before: Path, after: Path) -> Iterator[Change]:
-    """Yield the differences between two database files, by provider and vulnerability.
+    """Yield the differences between two database files, by origin and vulnerability.
 
     Raises sqlite3.Error when one of them is none.
     """
     with closing(_open(before)) as old, closing(_open(after)) as new:
-        for (provider, name), was, now in _side_by_side(old, new, _VULNERABILITIES, 2):
-            yield Change("vulnerability", _kind(was, now), provider, name, before=_say(was), after=_say(now))
-        for (provider, name, package, system, word), was, now in _side_by_side(old, new, _ROWS, 5):
+        for (origin, name), was, now in _side_by_side(old, new, _VULNERABILITIES, 2):
+            yield Change("vulnerability", _kind(was, now), origin, name, before=_say(was), after=_say(now))
+        for (origin, name, package, system, word), was, now in _side_by_side(old, new, _ROWS, 5):
             before_, after_ = _ranges(word, was), _ranges(word, now)
-            yield Change("package", _kind(was, now), provider, name, package, system, before_, after_)
+            yield Change("package", _kind(was, now), origin, name, package, system, before_, after_)
 
 
 def _side_by_side(

@@ -54,7 +54,7 @@ def rows(body: bytes, home: Home) -> Vulnerability:
     left_out: list[str] = []
     return Vulnerability(
         name=record.name,
-        provider=home.distribution.provider,
+        origin=home.distribution.origin,
         published=record.metadata.get("Issued") or "",
         modified=record.metadata.get("Updated") or "",
         blob=VulnerabilityBlob(
@@ -98,7 +98,7 @@ def _packages(record: OSVulnerability, cves: tuple[str, ...], home: Home, left_o
     groups: dict[tuple[str, str, str, str], list[FixedIn]] = {}
     for fix in record.fixed_in:
         groups.setdefault((fix.name, fix.module, fix.version_format, fix.arch), []).append(fix)
-    make = _fixed_by_alma if home.distribution.provider == ALMA else _affected
+    make = _fixed_by_alma if home.distribution.origin == ALMA else _affected
     for key in sorted(groups):
         try:
             packages = list(make(record.name, groups[key], cves, home))

@@ -26,7 +26,7 @@ from vulnfeeds.publish.grypedb.blobs import (
 )
 from vulnfeeds.publish.grypedb.rows import Package, Vulnerability
 
-PROVIDER: Final = "github"
+ORIGIN: Final = "github"
 
 
 class Ecosystem(msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ def rows(body: bytes, ecosystem: Ecosystem) -> Vulnerability:
     left_out: list[str] = []
     return Vulnerability(
         name=advisory.ghsa_id,
-        provider=PROVIDER,
+        origin=ORIGIN,
         status="rejected" if advisory.withdrawn else "active",
         published=advisory.published or "",
         modified=advisory.updated or "",

@@ -46,7 +46,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the records that went in."""
     counts: Counts
     records: dict[str, int]
-    """Records that went in, by provider."""
+    """Records that went in, by origin."""
     left_records: int
     """Records, or parts of records, that clients could not read."""
     left: tuple[Left, ...]
@@ -98,7 +98,7 @@ class Maker:
                 processor=self._processor,
                 channels=self._channels,
                 old=old,
-                progress=lambda provider, done, total: tell("build", done, total),
+                progress=lambda origin, done, total: tell("build", done, total),
             )
             tell("check", 0, None)
             _refuse("clients could not use the database", check(database, built=built))

@@ -30,7 +30,7 @@ from vulnfeeds.publish.grypedb.rows import Named, Product, Status, Vulnerability
 from vulnfeeds.records import cpe
 from vulnfeeds.records.nvd import CPEMatch, Node, NVDRecord
 
-PROVIDER: Final = "nvd"
+ORIGIN: Final = "nvd"
 
 _DETAIL: Final = "https://nvd.nist.gov/vuln/detail/"
 _AUTHORITY: Final = "nvd@nist.gov"
@@ -80,7 +80,7 @@ def rows(body: bytes) -> Vulnerability:
     left_out: list[str] = []
     return Vulnerability(
         name=name,
-        provider=PROVIDER,
+        origin=ORIGIN,
         status=_STATUS.get(record.status.lower(), ""),
         published=record.published_date,
         modified=record.last_modified_date,

@@ -25,14 +25,14 @@ class Report:
 
     def __init__(self) -> None:
         self.records: Counter[str] = Counter()
-        """Records that went in, by provider."""
+        """Records that went in, by origin."""
         self.left_records = 0
         self.left: list[Left] = []
         """Groups, and the first thousand records."""
 
-    def took(self, provider: str) -> None:
+    def took(self, origin: str) -> None:
         """Count a record that went in."""
-        self.records[provider] += 1
+        self.records[origin] += 1
 
     def leave_group(self, feed: str, group: str, reason: str) -> None:
         """Note a group that no client would look at."""

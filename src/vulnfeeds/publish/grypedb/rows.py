@@ -57,7 +57,7 @@ class Vulnerability(msgspec.Struct, frozen=True, kw_only=True):
     """All rows of one record; dates are RFC 3339 or YYYY-MM-DD, "" where unknown."""
 
     name: str
-    provider: str
+    origin: str
     blob: VulnerabilityBlob
     status: Status = "active"
     published: str = ""

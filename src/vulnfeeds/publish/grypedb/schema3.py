@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from vulnfeeds.publish.grypedb.blobs import Fix, PackageBlob, Range, Severity, Vector
-from vulnfeeds.publish.grypedb.nvd import PROVIDER as NVD
+from vulnfeeds.publish.grypedb.nvd import ORIGIN as NVD
 from vulnfeeds.publish.grypedb.packing import checksum_of
 from vulnfeeds.publish.grypedb.rows import Package, Product, Vulnerability
 from vulnfeeds.publish.grypedb.scoring import scores
@@ -57,7 +57,7 @@ class Writer3:
         """Add all rows of a record of a group; `severities` are its own or what the NVD says."""
         if vulnerability.status == "rejected":
             return
-        namespace = NVD if vulnerability.provider == NVD else group
+        namespace = NVD if vulnerability.origin == NVD else group
         related = [{"ID": alias, "Namespace": NVD} for alias in vulnerability.blob.aliases]
         before = len(self._rows)
         for package in _best(vulnerability.packages):

@@ -1,8 +1,8 @@
 """Which operating system of a Grype database a group is: a wrong word here gives no matches and no error.
 
-debian:12         provider debian, system debian 12 (bookworm), packages of type deb
-rhel:8.4+eus      provider rhel, system redhat 8.4 in channel eus, packages of type rpm
-mariner:3.0       provider mariner, system azurelinux 3.0
+debian:12         origin debian, system debian 12 (bookworm), packages of type deb
+rhel:8.4+eus      origin rhel, system redhat 8.4 in channel eus, packages of type rpm
+mariner:3.0       origin mariner, system azurelinux 3.0
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class System(NamedTuple):
 class Distribution(NamedTuple):
     """What all groups of one prefix share."""
 
-    provider: str
+    origin: str
     """Decides the namespace that the client shows."""
     system: str
     release_id: str

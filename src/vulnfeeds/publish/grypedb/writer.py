@@ -67,8 +67,8 @@ class Writer:
         self._same_name: dict[tuple[str, str, int], int] = {}
         self._always(built)
 
-    def provider(self, name: str, *, processor: str, captured: datetime, digest: str) -> None:
-        """Add a provider; every vulnerability must name one."""
+    def origin(self, name: str, *, processor: str, captured: datetime, digest: str) -> None:
+        """Add a origin; every vulnerability must name one."""
         row = (name, "1", processor, dates.column(captured), digest)
         self._connection.execute("INSERT INTO providers VALUES (?,?,?,?,?)", row)
 
@@ -86,7 +86,7 @@ class Writer:
         if vulnerability.name != self._name:
             self._name = vulnerability.name
             self._same_name.clear()
-        key = (vulnerability.provider, vulnerability.status, number)
+        key = (vulnerability.origin, vulnerability.status, number)
         handle = self._same_name.get(key)
         if handle is None:
             handle = self._same_name[key] = self._handle(vulnerability, number)
@@ -159,7 +159,7 @@ class Writer:
             published,
             dates.text(vulnerability.modified) or published,
             dates.text(vulnerability.withdrawn),
-            vulnerability.provider,
+            vulnerability.origin,
             blob,
         )
         for alias in vulnerability.blob.aliases:
