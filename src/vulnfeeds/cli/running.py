@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 
+from vulnfeeds.cli.building import DatabaseRun
 from vulnfeeds.cli.compose import build_driver, prepare_home
 from vulnfeeds.cli.entering import RunOrder, enter_run
 from vulnfeeds.cli.progress import Watcher
@@ -37,9 +38,15 @@ class Cycles:
         # On a live terminal the lines of a run's process would break what is drawn; its task says how it went.
         self._child_level = "error" if type(watcher) is not Watcher else settings.log_level
         prepare_home(settings)
+        self._final = None
+        if settings.grypedb.enabled:
+            self._final = DatabaseRun(settings, store, watcher, stop, self._child_level)
 
-    def run(self, only: Collection[str] | None = None, *, forced: bool = False) -> CycleResult:
-        """Run the drivers that are on, or those of `only`, and return when all have ended."""
+    def run(self, only: Collection[str] | None = None, *, forced: bool = False, publish: bool = True) -> CycleResult:
+        """Run the drivers that are on, or those of `only`, and return when all have ended.
+
+        `publish` false leaves out what is made of the records afterwards (the Grype database).
+        """
         chosen = [driver.name for driver in self._drivers if only is None or driver.name in only]
         self._watcher.cycle_began(chosen)
         ended = run_cycle(
@@ -52,6 +59,7 @@ class Cycles:
             patience_seconds=self._settings.dependency_patience_seconds,
             disabled=self._disabled,
             stop=self._stop,
+            final=self._final if publish else None,
         )
         self._watcher.cycle_ended(ended)
         return ended
