@@ -91,6 +91,10 @@ class KeptDocuments:
         """Forget a document."""
         self._connection.execute("DELETE FROM document WHERE name = ?", (name,))
 
+    def drop_others(self, mark: str) -> int:
+        """Forget the documents that do not carry this mark; return how many they were."""
+        return self._connection.execute("DELETE FROM document WHERE mark != ?", (mark,)).rowcount
+
     def drop_all(self) -> None:
         """Forget all documents; the marks of the store stay."""
         self._connection.execute("DELETE FROM document")

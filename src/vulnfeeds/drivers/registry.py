@@ -38,6 +38,7 @@ OURS: Final[dict[str, str]] = {
     "arch": "vulnfeeds.drivers.arch:ArchDriver",
     "photon": "vulnfeeds.drivers.photon:PhotonDriver",
     "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
+    "github": "vulnfeeds.drivers.github.driver:GitHubDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

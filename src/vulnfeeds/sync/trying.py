@@ -118,6 +118,14 @@ class _TimedFetcher:
         self.fetched.append(Fetched(url, round(self._clock() - began, 3), len(body)))
         return body
 
+    def post_json(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> bytes:
+        began = self._clock()
+        answer = self._fetcher.post_json(url, body, headers=headers, limits=limits)
+        self.fetched.append(Fetched(url, round(self._clock() - began, 3), len(answer)))
+        return answer
+
 
 class _Checking:
     """Takes records as a run does before it compares them."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
-from cvss import CVSS3
 from cvss.exceptions import CVSSError
 
+from vulnfeeds.drivers.formats import cvss3
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.redhat import packages
 from vulnfeeds.drivers.redhat.advisories import LINK as ADVISORY_LINK
@@ -23,7 +22,6 @@ from vulnfeeds.records.vulnerability import (
     Advisory,
     Available,
     FixedIn,
-    Metrics,
     OSRecord,
     VendorAdvisory,
     Vulnerability,
@@ -144,32 +142,10 @@ def _cvss(issue: Issue, context: Context) -> tuple[CVSS, ...]:
     if not issue.vector or not issue.base_score:
         return ()
     try:
-        return (_scored(issue.vector, float(issue.base_score), issue.vector_status),)
+        return (cvss3.scored(issue.vector, issue.vector_status, float(issue.base_score)),)
     except (CVSSError, ValueError):
         context.unknown("CVSS 3 vector", f"{issue.vector} {issue.base_score}")
         return ()
-
-
-@lru_cache(maxsize=8192)
-def _scored(vector: str, base_score: float, status: str) -> CVSS:
-    if not 0 <= base_score <= 10:
-        raise ValueError(base_score)
-    parsed = CVSS3(vector)
-    return CVSS(
-        base_metrics=Metrics(
-            base_score=base_score,
-            base_severity=parsed.severities()[0],
-            exploitability_score=_rounded(parsed.esc),
-            impact_score=_rounded(parsed.isc),
-        ),
-        status=status,
-        vector_string=vector,
-        version=f"3.{parsed.minor_version}",
-    )
-
-
-def _rounded(score: object) -> float:
-    return max(0.0, round(float(str(score)), 1))
 
 
 def is_base(release: str) -> bool:
