@@ -74,7 +74,8 @@ class Connection:
         """Ask for `place` and give the answer, body unread, when its status is one of `accept`.
 
         A `question` is sent as the body of a POST, which no redirect leads elsewhere. Raises StatusError for another
-        status, HostRefusedError for a redirect to where nothing leads, DownloadError for too many redirects, and TransientError for all that can pass, also while the body is read.
+        status, HostRefusedError for a redirect to where nothing leads, DownloadError for too many redirects, and
+        TransientError for all that can pass, also while the body is read.
         """
         sent, start = dict(headers), place
         for _ in range(MAX_REDIRECTS + 1):

@@ -176,8 +176,8 @@ class AdvisoryAPI:
         """Return the page behind a cursor, of advisories updated at or after `since` (RFC 3339; None for all).
 
         Raises CursorError for a cursor that holds no longer, StatusError 401 for such a token and 429 when the
-        requests of the hour are used up, and ParseError for an answer of another shape or one that the API cannot give
-        without errors.
+        requests of the hour are used up, and ParseError for an answer of another shape, or one that the API cannot
+        give without errors.
         """
         found = self._ask(_PAGE, {"first": PAGE, "after": after, "since": since}, _pages).security_advisories
         following = found.page_info.end_cursor if found.page_info.has_next_page else None

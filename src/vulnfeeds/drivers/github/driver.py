@@ -144,7 +144,7 @@ def _kept(context: Context) -> Iterator[Advisory]:
 
 
 def _published_malware(context: Context, known: Container[str]) -> Iterator[Record]:
-    """Yield again the records of malware that are published and not among `known`: the archive does not tell of any."""
+    """Yield again the published records of malware that are not among `known`: the archive does not tell of any."""
     for ecosystem in ECOSYSTEMS:
         upto = context.published.sequence(FEED, ecosystem.group)
         for key, body, withdrawn in context.published.changes(FEED, ecosystem.group, 0, upto):

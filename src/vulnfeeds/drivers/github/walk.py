@@ -1,8 +1,8 @@
 """A walk through the API: every page's advisories and the place that the walk has come to are kept together.
 
 A walk goes from the oldest update to the newest. The first one is whole; later ones begin where the last one ended,
-less a margin. A walk that is cut off, by a failure or the death of its process, goes on behind its last page; when the
-API does not know the cursor any more, at the update that it had come to.
+less a margin. A walk that is cut off, by a failure or the death of its process, goes on behind its last page; when
+the API does not know the cursor any more, at the update that it had come to.
 """
 
 from __future__ import annotations
