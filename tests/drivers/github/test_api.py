@@ -110,7 +110,7 @@ def test_a_lost_run_is_not_taken_for_unchanged(site: Site) -> None:
 
 
 def test_a_walk_that_broke_off_goes_on_where_it_was(site: Site) -> None:
-    """A failure behind the first page: the next run asks for the second one, in a process that knows only the files."""
+    """A failure behind the first page: the next run asks for the second one, and not for the first again."""
     failing(site, 2, b"[]")
     with pytest.raises(ParseError, match="no answer of the expected shape"):
         site.fetch()
@@ -189,7 +189,7 @@ def test_a_refused_token_leads_to_the_archive(site: Site) -> None:
 
 
 def test_a_whole_walk_shows_what_is_gone(site: Site) -> None:
-    """After `whole_days`, and when a run is forced; a walk that is not whole says nothing of what it does not meet."""
+    """After `whole_days`, and when a run is forced; another walk says nothing of what it does not meet."""
     site.run()
     del site.api.nodes[1]
     assert site.fetch()[0] == UNCHANGED
