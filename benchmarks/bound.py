@@ -133,6 +133,14 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
 }
 
 
+def github(workspace: Path, store: str) -> Parsed:
+    """Yield the reviewed advisories of the archive."""
+    for name, document in osv.read_archive(
+        workspace / "advisory-database.tar.gz", wanted=lambda name: "/github-reviewed/" in name
+    ):
+        yield name, document
+
+
 def rows(parsed: Parsed) -> Iterator[tuple[str, bytes, bytes]]:
     """Yield (key, digest, body) of records."""
     encoder = msgspec.json.Encoder(order="sorted")

@@ -2,8 +2,8 @@
 
 python -m benchmarks.generate --scale 1.0 --day 2 --change 0.01 --seed 1 DIR
 
-Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV, and
-100,000 CVEs in 17 Ubuntu releases. The same arguments give the same bytes. Making day 2 over the folder of day 1
+Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV,
+100,000 CVEs in 17 Ubuntu releases, and 25,000 advisories that GitHub reviewed among 250,000 that it did not. The same arguments give the same bytes. Making day 2 over the folder of day 1
 replaces only the files that changed.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from benchmarks.generator import alpine, debian, kev, nvd, ubuntu
+from benchmarks.generator import alpine, debian, github, kev, nvd, ubuntu
 from benchmarks.generator.plan import Plan
 
 PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
@@ -24,6 +24,7 @@ PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
     "debian": debian.write,
     "kev": kev.write,
     "ubuntu": ubuntu.write,
+    "github": github.write,
 }
 
 

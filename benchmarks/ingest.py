@@ -28,7 +28,7 @@ from benchmarks.measure import Cost, Replay, measure, postgres, replay, service_
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-DRIVERS: Final = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu")
+DRIVERS: Final = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", "github")
 """In the order of their dependencies: each finds what it needs in the store."""
 CYCLES: Final = ("first", "unchanged", "changed")
 

@@ -31,9 +31,17 @@ class Kind(IntEnum):
     DEBIAN = 3
     KEV = 4
     UBUNTU = 5
+    GITHUB = 6
 
 
-AMOUNTS: Final = {Kind.NVD: 340_000, Kind.ALPINE: 3_600, Kind.DEBIAN: 50_000, Kind.KEV: 1_404, Kind.UBUNTU: 100_000}
+AMOUNTS: Final = {
+    Kind.NVD: 340_000,
+    Kind.ALPINE: 3_600,
+    Kind.DEBIAN: 50_000,
+    Kind.KEV: 1_404,
+    Kind.UBUNTU: 100_000,
+    Kind.GITHUB: 25_000,
+}
 """At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases."""
 
 
