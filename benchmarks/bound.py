@@ -25,6 +25,7 @@ import xxhash
 import zstandard
 from isal import igzip
 
+from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.nvd import items
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import SCORED
@@ -114,11 +115,23 @@ def ubuntu(workspace: Path, store: str) -> Parsed:
                 yield f"{place} {name}", said
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def github(workspace: Path, store: str) -> Parsed:
+    """Yield the reviewed advisories of the archive, or what was kept of the API's answers."""
+    if not (workspace / "advisory-database.tar.gz").exists():
+        with sqlite3.connect(workspace / "advisories.sqlite") as kept:
+            for name, body in kept.execute("SELECT name, body FROM document"):
+                yield name, msgspec.json.decode(zstandard.decompress(body))
+        return
+    decoder = msgspec.json.Decoder(osv.OSVRecord)
+    for name, content in _members(workspace / "advisory-database.tar.gz", "/github-reviewed/"):
+        yield name, decoder.decode(content)
+
+
+def _members(path: Path, part: str = "") -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r|*") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]
-            content = archive.extractfile(member)
+            content = archive.extractfile(member) if part in member.name else None
             if content is not None:
                 yield member.name, content.read()
 
@@ -130,15 +143,8 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "debian": debian,
     "kev": kev,
     "ubuntu": ubuntu,
+    "github": github,
 }
-
-
-def github(workspace: Path, store: str) -> Parsed:
-    """Yield the reviewed advisories of the archive."""
-    for name, document in osv.read_archive(
-        workspace / "advisory-database.tar.gz", wanted=lambda name: "/github-reviewed/" in name
-    ):
-        yield name, document
 
 
 def rows(parsed: Parsed) -> Iterator[tuple[str, bytes, bytes]]:

@@ -14,7 +14,7 @@ from benchmarks.generator import alpine
 from benchmarks.generator.plan import Kind, Plan
 
 SCALE = 0.002
-DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu")
+DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", "github")
 DAY_1 = Plan(scale=SCALE, change=0.1, seed=7)
 DAY_2 = Plan(scale=SCALE, change=0.1, seed=7, day=2)
 
@@ -54,11 +54,12 @@ def test_day_2_over_day_1_equals_day_2_and_leaves_what_is_equal(tmp_path: Path) 
 
 
 def test_full_scale_has_the_amounts_that_it_says() -> None:
-    """340,000 CVEs of the NVD, 40 releases of Alpine with 100,000 fixes, 50,000 CVEs of Debian, 100,000 of Ubuntu."""
+    """Each kind of document has its amount; Alpine's 40 releases have 100,000 fixes together."""
     plan = Plan()
     assert plan.total(Kind.NVD) == 340_000
     assert plan.total(Kind.DEBIAN) == 50_000
     assert plan.total(Kind.UBUNTU) == 100_000
+    assert plan.total(Kind.GITHUB) == 25_000
     assert len(alpine.RELEASES) == 40
     assert 95_000 < alpine.fixes(plan) < 105_000
 
@@ -82,10 +83,11 @@ def test_the_drivers_take_both_days(tmp_path: Path) -> None:
     assert first["alpine"]["created"] > 0
     assert first["kev"]["created"] == DAY_1.total(Kind.KEV)
     assert first["ubuntu"]["created"] > DAY_1.total(Kind.UBUNTU)
+    assert first["github"]["created"] == DAY_1.total(Kind.GITHUB)
     generate(DAY_2, mirror)
     second = sync(home, mirror)
     assert second["nvdv2"]["created"] == DAY_2.total(Kind.NVD) - DAY_1.total(Kind.NVD)
-    for driver in ("nvdv2", "alpine", "debian", "kev", "ubuntu"):
+    for driver in ("nvdv2", "alpine", "debian", "kev", "ubuntu", "github"):
         changed = sum(second[driver][kind] for kind in ("created", "updated", "deleted"))
         assert 0 < changed < first[driver]["created"], driver
     assert second["debian"]["deleted"] > 0

@@ -229,8 +229,8 @@ def github_member(number: int, summary: bytes = b'"Advisory"') -> tuple[tarfile.
     name = f"GHSA-2222-2222-{number:04}"
     body = (
         b'{"id": "%b", "modified": "2024-08-01T00:00:00Z", "published": "2024-08-01T00:00:00Z", "aliases": ["%b"], '
-        b'"summary": %b, "affected": [{"package": {"ecosystem": "npm", "name": "p%d"}, '
-        b'"ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2.0"}]}]}], "database_specific": {"severity": "HIGH"}}'
+        b'"summary": %b, "affected": [{"package": {"ecosystem": "npm", "name": "p%d"}, "ranges": [{"type": "SEMVER", '
+        b'"events": [{"introduced": "0"}, {"fixed": "2.0"}]}]}], "database_specific": {"severity": "HIGH"}}'
     ) % (name.encode(), cve(number).encode(), summary, number)
     return tarfile.TarInfo(f"{GITHUB_FOLDER}/{name}/{name}.json"), body
 
