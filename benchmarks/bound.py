@@ -27,6 +27,7 @@ import zstandard
 from isal import igzip
 
 from benchmarks import bound_oval, bound_redhat
+from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.nvd import items
 from vulnfeeds.fetch.decompress import open_bounded
 from vulnfeeds.store import open_store
@@ -157,11 +158,23 @@ def amzn(workspace: Path, store: str) -> Parsed:
                     element.clear()
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def github(workspace: Path, store: str) -> Parsed:
+    """Yield the reviewed advisories of the archive, or what was kept of the API's answers."""
+    if not (workspace / "advisory-database.tar.gz").exists():
+        with sqlite3.connect(workspace / "advisories.sqlite") as kept:
+            for name, body in kept.execute("SELECT name, body FROM document"):
+                yield name, msgspec.json.decode(zstandard.decompress(body))
+        return
+    decoder = msgspec.json.Decoder(osv.OSVRecord)
+    for name, content in _members(workspace / "advisory-database.tar.gz", "/github-reviewed/"):
+        yield name, decoder.decode(content)
+
+
+def _members(path: Path, part: str = "") -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r|*") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]
-            content = archive.extractfile(member)
+            content = archive.extractfile(member) if part in member.name else None
             if content is not None:
                 yield member.name, content.read()
 
@@ -179,6 +192,7 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "rhel": rhel,
     "centos": centos,
     "amzn": amzn,
+    "github": github,
 }
 
 

@@ -41,6 +41,7 @@ DRIVERS: Final = (
     "rhel",
     "amzn",
     "centos",
+    "github",
 )
 """In the order of their dependencies: each finds what it needs in the store."""
 CYCLES: Final = ("first", "unchanged", "changed")

@@ -15,6 +15,8 @@ It keeps what it makes in a SQLite file, as ours does, with a transaction for ea
 waiting for that; compare CPU, or give a --folder in memory. What it would do besides is off, in its favour: NVD
 overrides, and the dates on which it first saw a fix (--fix-dates on brings them back, without the database of earlier
 dates that it would download). It has a key for the NVD's API, so it never waits there.
+
+GitHub's API is among the real documents only.
 """
 
 from __future__ import annotations
@@ -51,8 +53,10 @@ PROVIDERS: Final = {
     "ol": "oracle",
     "mariner": "mariner",
     "amzn": "amazon",
+    "github": "github",
 }
 """vunnel's name for what a driver does."""
+TOKEN: Final = "any"
 TOLERANCE: Final = 0.01
 """Part of the records that only one of both may make. vunnel does not read the community repository of Alpine 3.2,
 which is among the generated documents; of the real ones both make the same number."""
@@ -84,6 +88,8 @@ CASES: Final = (
     Case("ol"),
     Case("mariner"),
     Case("amzn"),
+    Case("github", "API", setting="api"),
+    Case("github", "archive: the default without a token", alike=False, setting="archive"),
 )
 
 
@@ -153,7 +159,8 @@ class Beside:
         """Run vunnel in a new workspace."""
         with self._place() as place:
             # Its settings file is YAML, of which JSON is a part.
-            settings = {"root": str(place / "data"), "providers": {"nvd": {"overrides_enabled": False}}}
+            options = {"nvd": {"overrides_enabled": False}, "github": {"token": TOKEN}}
+            settings = {"root": str(place / "data"), "providers": options}
             (place / "settings.yaml").write_text(json.dumps(settings))
             provider = PROVIDERS[driver]
             command = [str(self._program), "-c", str(place / "settings.yaml"), "run", provider]
@@ -164,8 +171,9 @@ class Beside:
         """Run our driver in a new home, then the bound on what it fetched."""
         with self._place() as place:
             store = f"sqlite:///{place / 'vulnfeeds.sqlite'}"
-            settings = {"DRIVER__NVDV2__SOURCE": case.setting} if case.setting else {}
-            environment = service_environment(place, self._mirror, STORE=store, LOG_LEVEL="warning", **settings)
+            settings = {f"DRIVER__{case.driver.upper()}__SOURCE": case.setting} if case.setting else {}
+            settings |= {"STORE": store, "LOG_LEVEL": "warning", "GITHUB_TOKEN": TOKEN}
+            environment = service_environment(place, self._mirror, **settings)
             cost = measure([sys.executable, "-m", "vulnfeeds", "sync", case.driver], environment, place / "log")
             run = _told(_label(case), _our_records(store, case.driver), cost)
             bound = [

@@ -31,6 +31,7 @@ class Kind(IntEnum):
     DEBIAN = 3
     KEV = 4
     UBUNTU = 5
+    GITHUB = 6
     SLES = 20
     OL = 21
     MARINER = 22
@@ -44,6 +45,7 @@ AMOUNTS: Final = {
     Kind.DEBIAN: 50_000,
     Kind.KEV: 1_404,
     Kind.UBUNTU: 100_000,
+    Kind.GITHUB: 25_000,
     Kind.SLES: 15_000,
     Kind.OL: 9_000,
     Kind.MARINER: 20_000,

@@ -14,7 +14,7 @@ from benchmarks.generator import alpine
 from benchmarks.generator.plan import Kind, Plan
 
 SCALE = 0.002
-DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", "sles", "ol", "mariner", "rhel", "amzn")
+DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", "sles", "ol", "mariner", "rhel", "amzn", "github")
 DAY_1 = Plan(scale=SCALE, change=0.1, seed=7)
 DAY_2 = Plan(scale=SCALE, change=0.1, seed=7, day=2)
 
@@ -62,6 +62,7 @@ def test_full_scale_has_the_amounts_that_it_says() -> None:
     assert plan.total(Kind.DEBIAN) == 50_000
     assert plan.total(Kind.UBUNTU) == 100_000
     assert plan.total(Kind.REDHAT) == 36_000
+    assert plan.total(Kind.GITHUB) == 25_000
     assert len(alpine.RELEASES) == 40
     assert 95_000 < alpine.fixes(plan) < 105_000
 
@@ -90,6 +91,7 @@ def test_the_drivers_take_both_days(tmp_path: Path) -> None:
     assert first["mariner"]["created"] > DAY_1.total(Kind.MARINER)
     assert first["rhel"]["created"] > DAY_1.total(Kind.REDHAT)
     assert first["amzn"]["created"] == DAY_1.total(Kind.AMZN)
+    assert first["github"]["created"] == DAY_1.total(Kind.GITHUB)
     generate(DAY_2, mirror)
     second = sync(home, mirror)
     assert second["nvdv2"]["created"] == DAY_2.total(Kind.NVD) - DAY_1.total(Kind.NVD)

@@ -30,8 +30,11 @@ Key = tuple[str, str]
 class Upstreams:
     """Runs a driver against the replay as the service does, and keeps its checkpoint between runs."""
 
-    def __init__(self, driver: type[Driver], mirror: str, workspace: Path) -> None:
+    def __init__(
+        self, driver: type[Driver], mirror: str, workspace: Path, secrets: dict[str, str] | None = None
+    ) -> None:
         self.driver = driver
+        self.secrets = secrets
         self.mirror = mirror
         self.workspace = workspace
         self.checkpoint: Checkpoint | None = None
@@ -47,6 +50,7 @@ class Upstreams:
                 published=NothingPublished(),
                 checkpoint=self.checkpoint,
                 selection=(settings or self.driver.Settings()).selection,
+                secrets=self.secrets,
                 now=lambda: NOW,
             )
             answer = self.driver(settings).fetch(context)

@@ -91,6 +91,10 @@ class KeptDocuments:
         """Forget a document."""
         self._connection.execute("DELETE FROM document WHERE name = ?", (name,))
 
+    def drop_others(self, mark: str) -> int:
+        """Forget the documents that do not carry this mark; return how many they were."""
+        return self._connection.execute("DELETE FROM document WHERE mark != ?", (mark,)).rowcount
+
     def find(self, name: str) -> Kept | None:
         """Return what is known of a document, None when it was never had."""
         query = "SELECT mark, asked, body IS NOT NULL FROM document WHERE name = ?"

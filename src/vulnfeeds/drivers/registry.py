@@ -41,6 +41,7 @@ OURS: Final[dict[str, str]] = {
     "photon": "vulnfeeds.drivers.photon:PhotonDriver",
     "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
     "vunnel": "vulnfeeds.drivers.vunnel.driver:VunnelDriver",
+    "github": "vulnfeeds.drivers.github.driver:GitHubDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -74,3 +74,13 @@ class Fetcher(Protocol):
         Held in memory, so `limits.max_bytes` defaults to 64 MiB here.
         """
         ...
+
+    def post_json(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> bytes:
+        """Send a JSON body and return the JSON answer, as `get_json` does; for APIs whose questions are bodies.
+
+        Sent again after failures that can pass, so only for questions. Never redirected: the body and what
+        authorises it go to the URL alone. A folder mirror answers nothing: StatusError 405.
+        """
+        ...

@@ -239,21 +239,11 @@ class _Range(Struct):
     range: str
 
 
-class _AdvisoryMetadata(Struct, rename={"cve": "CVE"}):
+class _AdvisoryMetadata(Struct, rename=wire.GITHUB_METADATA):
     cve: list[str]
 
 
-class _Advisory(
-    Struct,
-    rename={
-        "ghsa_id": "ghsaId",
-        "summary": "Summary",
-        "metadata": "Metadata",
-        "cve": "CVE",
-        "fixed_in": "FixedIn",
-        "severity": "Severity",
-    },
-):
+class _Advisory(Struct, rename=wire.GITHUB):
     ghsa_id: str
     namespace: str
     summary: str
@@ -265,7 +255,7 @@ class _Advisory(
     severity: Severity | None = None
 
 
-class _GitHub(Struct, forbid_unknown_fields=True, rename={"advisory": "Advisory", "vulnerability": wire.WRAPPER}):
+class _GitHub(Struct, forbid_unknown_fields=True, rename=wire.GITHUB_WRAPPER):
     advisory: _Advisory
     vulnerability: dict[str, Any] | UnsetType = UNSET
 

@@ -248,6 +248,22 @@ def constraint(span: Span) -> str:
     return ", ".join(part for part in (low, high) if part)
 
 
+def comparators(span: Span) -> str:
+    """Return a span in the grammar of feed github, comparators between spaces: ">= 2.0 < 2.3"; ">= 0" when all.
+
+    Where upstream names what fixes, or what is affected last, that ends the range, and nothing else.
+    """
+    if span.introduced == span.last_affected:
+        return f"= {span.introduced}"
+    high = [
+        f"{sign} {version}"
+        for sign, version in (("<", span.fixed), ("<=", span.last_affected), ("<", span.limit))
+        if version is not None
+    ][:1]
+    low = [] if span.introduced == START and high else [f">= {span.introduced}"]
+    return " ".join(low + high)
+
+
 def _without_nulls(data: bytes, place: str, first: Exception) -> OSVRecord:
     """Decode a document some of whose lists are null, as the schema allows; else ParseError with the first reason."""
     try:
