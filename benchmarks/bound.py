@@ -25,6 +25,7 @@ import xxhash
 import zstandard
 from isal import igzip
 
+from benchmarks import distributions
 from vulnfeeds.drivers.nvd import items
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import SCORED
@@ -130,6 +131,7 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "debian": debian,
     "kev": kev,
     "ubuntu": ubuntu,
+    **distributions.PARSERS,
 }
 
 

@@ -3,8 +3,8 @@
 python -m benchmarks.generate --scale 1.0 --day 2 --change 0.01 --seed 1 DIR
 
 Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV, and
-100,000 CVEs in 17 Ubuntu releases. The same arguments give the same bytes. Making day 2 over the folder of day 1
-replaces only the files that changed.
+100,000 CVEs in 17 Ubuntu releases; of the other distributions as many as benchmarks.generator.plan says. The same
+arguments give the same bytes. Making day 2 over the folder of day 1 replaces only the files that changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from benchmarks.generator import alpine, debian, kev, nvd, ubuntu
+from benchmarks.generator import alpine, arch, debian, echo, errata, fedora, kev, nvd, photon, rolling, ubuntu
 from benchmarks.generator.plan import Plan
 
 PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
@@ -24,7 +24,20 @@ PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
     "debian": debian.write,
     "kev": kev.write,
     "ubuntu": ubuntu.write,
+    **rolling.PARTS,
+    "echo": echo.write,
+    "alma": errata.write_alma,
+    "rocky": errata.write_rocky,
+    "photon": photon.write,
+    "arch": arch.write,
+    "fedora": fedora.write,
 }
+
+
+def parts_of(drivers: Iterable[str]) -> list[str]:
+    """Return the parts that drivers read, in the order in which they are made."""
+    wanted = {{"nvdv2": "nvd", "nvddb": "nvd"}.get(driver, driver) for driver in drivers}
+    return [part for part in PARTS if part in wanted]
 
 
 def generate(plan: Plan, root: Path, parts: Iterable[str] = tuple(PARTS)) -> None:

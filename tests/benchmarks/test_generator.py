@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 from benchmarks.generate import generate
-from benchmarks.generator import alpine
+from benchmarks.generator import alpine, rolling
 from benchmarks.generator.plan import Kind, Plan
 
 SCALE = 0.002
-DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu")
+SMALLER = ("wolfi", "secureos", "echo", "alma", "rocky", "photon", "arch", "fedora")
+"""Of the rolling distributions two: the others are documents of the same kind."""
+DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", *SMALLER)
 DAY_1 = Plan(scale=SCALE, change=0.1, seed=7)
 DAY_2 = Plan(scale=SCALE, change=0.1, seed=7, day=2)
 
@@ -61,6 +63,7 @@ def test_full_scale_has_the_amounts_that_it_says() -> None:
     assert plan.total(Kind.UBUNTU) == 100_000
     assert len(alpine.RELEASES) == 40
     assert 95_000 < alpine.fixes(plan) < 105_000
+    assert 950_000 < rolling.fixes(plan, "chainguard") < 1_050_000
 
 
 def test_a_day_changes_the_part_that_it_is_told(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_the_drivers_take_both_days(tmp_path: Path) -> None:
     generate(DAY_2, mirror)
     second = sync(home, mirror)
     assert second["nvdv2"]["created"] == DAY_2.total(Kind.NVD) - DAY_1.total(Kind.NVD)
-    for driver in ("nvdv2", "alpine", "debian", "kev", "ubuntu"):
+    for driver in ("nvdv2", "alpine", "debian", "kev", "ubuntu", *SMALLER):
         changed = sum(second[driver][kind] for kind in ("created", "updated", "deleted"))
         assert 0 < changed < first[driver]["created"], driver
     assert second["debian"]["deleted"] > 0
