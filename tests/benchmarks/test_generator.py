@@ -63,7 +63,7 @@ def test_full_scale_has_the_amounts_that_it_says() -> None:
     assert plan.total(Kind.UBUNTU) == 100_000
     assert len(alpine.RELEASES) == 40
     assert 95_000 < alpine.fixes(plan) < 105_000
-    assert 950_000 < rolling.fixes(plan, "chainguard") < 1_050_000
+    assert 245_000 < rolling.fixes(plan, "wolfi") < 265_000
 
 
 def test_a_day_changes_the_part_that_it_is_told(tmp_path: Path) -> None:

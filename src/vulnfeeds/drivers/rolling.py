@@ -97,7 +97,7 @@ class RollingDriver(Driver):
                 namespace_name=group,
                 version=fix.version,
                 version_format="apk",
-                vulnerable_range=ranges.get(fix, ""),
+                vulnerable_range=ranges.get(fix, "") if ranges else "",
             )
             for fix in fixes
         ]
