@@ -45,6 +45,13 @@ class Fix(NamedTuple):
     id: str
 
 
+class Fixed(NamedTuple):
+    """A package's version that fixes something; "0" when the package was never affected."""
+
+    package: str
+    version: str
+
+
 class _Package(msgspec.Struct):
     name: str
     secfixes: dict[str, list[str | None] | None] | None = None
@@ -115,23 +122,23 @@ def _entry(raw: bytes, name: str, place: str, on_duplicate: Notice | None) -> _E
     return _convert(_from_json(raw, name, on_duplicate), _Entry, name, place)
 
 
-def by_id(fixes: Iterable[Fix]) -> Iterator[tuple[str, list[Fix]]]:
-    """Yield (id, its fixes in the document's order), sorted by id.
+def by_id(fixes: Iterable[Fix]) -> Iterator[tuple[str, list[Fixed]]]:
+    """Yield (id, what fixes it in the document's order), sorted by id.
 
     Upstream sorts by package, records are by id. Until the last package is read a fix takes four bytes, since a
     million of them share a few ten thousand versions.
     """
-    versions: list[tuple[str, str]] = []
+    versions: list[Fixed] = []
     found: dict[str, array[int]] = {}
     for package, version, word in fixes:
         if not versions or versions[-1] != (package, version):
-            versions.append((package, version))
+            versions.append(Fixed(package, version))
         numbers = found.get(word)
         if numbers is None:
             numbers = found[word] = array("I")
         numbers.append(len(versions) - 1)
     for word in sorted(found):
-        yield word, [Fix(*versions[number], word) for number in found[word]]
+        yield word, [versions[number] for number in found[word]]
 
 
 def read_lists(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",)) -> Iterator[tuple[str, str]]:
