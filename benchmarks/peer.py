@@ -47,7 +47,7 @@ PROVIDERS: Final = {
     **{name: name for name in ("alpine", "debian", "kev", "wolfi", "chainguard", "minimos", "echo", "rocky")},
 }
 """vunnel's name for what a driver does. AlmaLinux' and Ubuntu's repositories it clones with git, which no server of
-documents answers; 0.44 has no provider for SecureOS, Photon, Arch and Fedora."""
+documents answers; 0.44 does not read SecureOS, Photon, Arch and Fedora."""
 TOLERANCE: Final = 0.01
 """Part of the records that only one of both may make. vunnel does not read the community repository of Alpine 3.2,
 which is among the generated documents; of the real ones both make the same number."""

@@ -25,7 +25,7 @@ _SEVERITIES: Final = ("Important", "Moderate", "Moderate", "Low", "None", "Criti
 _INDEX: Final = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<repomd xmlns="http://linux.duke.edu/metadata/repo">\n'
     '  <data type="updateinfo">\n    <checksum type="sha256">{0}</checksum>\n'
-    '    <location href="repodata/{0}-updateinfo.xml.zst"/>\n  </data>\n</repomd>\n'
+    '    <location href="repodata/updateinfo.xml.zst"/>\n  </data>\n</repomd>\n'
 )
 
 
@@ -37,7 +37,7 @@ def write(plan: Plan, root: Path) -> None:
         packed = zstandard.compress(b"".join(_document(plan, place, release)), 3)
         digest = hashlib.sha256(packed).hexdigest()
         target = root / BASE / release / "Everything/x86_64/repodata"
-        folder.write(target / f"{digest}-updateinfo.xml.zst", packed)
+        folder.write(target / "updateinfo.xml.zst", packed)
         folder.write(target / "repomd.xml", _INDEX.format(digest).encode())
 
 

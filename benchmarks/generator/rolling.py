@@ -59,12 +59,9 @@ def write(name: str, plan: Plan, root: Path) -> None:
         return
     packed = gzip.compress(b"".join(_document(plan, one, ",")), 6, mtime=int(FIRST_DAY.timestamp()))
     digest = hashlib.sha256(packed).hexdigest()
-    snapshot = f"secdb-{digest[:12]}.json.gz"
-    folder.write(root / SECUREOS / snapshot, packed)
     folder.write(root / SECUREOS / "secdb.json.gz", packed)
     pointer = {
         "latest_url": f"https://{SECUREOS}secdb.json.gz",
-        "snapshot_url": f"https://{SECUREOS}{snapshot}",
         "sha256": digest,
         "published_at": int(plan.moment(plan.day).timestamp()),
         "version": "v1",
