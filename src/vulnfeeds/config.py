@@ -266,7 +266,8 @@ class _Reader:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(kind, value, path)
         try:
-            return msgspec.convert(value, kind, strict=path not in self._origins, dec_hook=_decode)
+            said = any(place[: len(path)] == path for place in self._origins)
+            return msgspec.convert(value, kind, strict=not said, dec_hook=_decode)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{self._where(path)}: {_refusal(kind, value, error)}") from error
 
@@ -302,6 +303,10 @@ class _Reader:
                 return None
             kind, path = self._registry[path[1]].Settings, path[2:]
         for name in path:
+            if get_origin(kind) is dict:
+                # A table whose names are the operator's, such as the sources of driver vunnel.
+                kind = get_args(kind)[1]
+                continue
             if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
                 return None
             kind = _hints(kind).get(name)
@@ -362,5 +367,8 @@ def _refusal(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
     shown = hide_password(repr(value))[:200]
     if get_origin(kind) is Literal:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}, got {shown}"
+    if isinstance(value, dict) and get_origin(kind) is dict:
+        # The error names the place in the table; the table may hold what must not show.
+        return f"{str(error)[:1].lower()}{str(error)[1:]}"
     wanted = re.sub(r", got `[^`]*`", "", str(error))
     return f"{wanted[:1].lower()}{wanted[1:]}, got {shown}"

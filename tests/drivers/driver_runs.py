@@ -46,12 +46,13 @@ class Upstreams:
                 workspace=self.workspace,
                 published=NothingPublished(),
                 checkpoint=self.checkpoint,
+                selection=(settings or self.driver.Settings()).selection,
                 now=lambda: NOW,
             )
             answer = self.driver(settings).fetch(context)
         if isinstance(answer, Unchanged):
             return [], context
-        records = list(self.driver(settings).parse(context))
+        records = list(context.selection.of(self.driver(settings).parse(context)))
         self.checkpoint = answer
         return records, context
 

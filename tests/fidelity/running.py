@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, amazon, debian, errata, kev, nvd, oval, rhel, rolling, ubuntu
+from tests.fidelity import alpine, amazon, debian, epss, errata, kev, nvd, oval, rhel, rolling, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -17,6 +17,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "amazon": amazon.run,
     "debian": debian.run,
     "kev": kev.run,
+    "epss": epss.run,
     "nvd": nvd.run,
     "nvd-overrides": nvd.run_with_overrides,
     "rolling": rolling.run,

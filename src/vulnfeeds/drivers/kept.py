@@ -91,10 +91,6 @@ class KeptDocuments:
         """Forget a document."""
         self._connection.execute("DELETE FROM document WHERE name = ?", (name,))
 
-    def drop_all(self) -> None:
-        """Forget all documents; the marks of the store stay."""
-        self._connection.execute("DELETE FROM document")
-
     def find(self, name: str) -> Kept | None:
         """Return what is known of a document, None when it was never had."""
         query = "SELECT mark, asked, body IS NOT NULL FROM document WHERE name = ?"

@@ -48,9 +48,9 @@ class SecureOSDriver(RollingDriver):
         pointer = read_pointer(path.read_bytes())
         if context.checkpoint and context.checkpoint.fingerprint == pointer.sha256 and not context.forced:
             return UNCHANGED
-        brought = self._document(context, pointer)
+        url, brought = self._document(context, pointer)
         if brought.sha256 != pointer.sha256:
-            raise DownloadError(pointer.latest_url, f"sha256 is {brought.sha256}, {POINTER} says {pointer.sha256}")
+            raise DownloadError(url, f"sha256 is {brought.sha256}, {POINTER} says {pointer.sha256}")
         return Checkpoint(fingerprint=pointer.sha256)
 
     def link(self, word: str) -> str:
@@ -75,16 +75,18 @@ class SecureOSDriver(RollingDriver):
                     found[fix] = f">={base}, <{fix.version}"
         return found
 
-    def _document(self, context: Context, pointer: Pointer) -> Download:
+    def _document(self, context: Context, pointer: Pointer) -> tuple[str, Download]:
         """Bring the document by its own name, which never means another one, else by the name of the newest."""
         target = context.workspace / self.file
-        if pointer.snapshot_url:
+        urls = [url for url in (pointer.snapshot_url, pointer.latest_url) if url]
+        for url in urls:
             try:
-                return context.fetcher.download(pointer.snapshot_url, target, limits=LIMITS, expect=("gzip",))
+                return url, context.fetcher.download(url, target, limits=LIMITS, expect=("gzip",))
             except StatusError as error:
-                if error.status != 404:
+                if error.status != 404 or url != pointer.snapshot_url:
                     raise
-        return context.fetcher.download(pointer.latest_url, target, limits=LIMITS, expect=("gzip",))
+                context.note(f"{error}; {pointer.latest_url} is asked instead")
+        raise ParseError(_POINTER_FILE, "leads nowhere")
 
 
 def read_pointer(data: bytes) -> Pointer:

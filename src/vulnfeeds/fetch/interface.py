@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+VALIDATORS: Final = ".validators.json"
+"""What is added to the name of a download for the file that holds its validators."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,11 @@ class Download(msgspec.Struct, frozen=True):
     bytes_fetched: int
     """Bytes that came over the wire; 0 when the upstream said "not modified"."""
     last_modified: datetime | None = None
+
+
+def forget(target: Path) -> None:
+    """Let the next download of `target` be an unconditional one: its bytes may not be what upstream has."""
+    target.with_name(target.name + VALIDATORS).unlink(missing_ok=True)
 
 
 class Fetcher(Protocol):

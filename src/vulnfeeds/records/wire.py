@@ -27,7 +27,9 @@ FIXED_IN: Final = {
     "vulnerable_range": "VulnerableRange",
     "arch": "Arch",
     "available": "Available",
+    "advisories": "Advisories",
 }
+BUILD: Final = {"advisory": "Advisory", "version": "Version", "minor": "Minor", "channels": "Channels"}
 AVAILABLE: Final = {"date": "Date", "kind": "Kind"}
 VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
 ADVISORY: Final = {"id": "ID", "link": "Link"}

@@ -56,6 +56,8 @@ class Fault(msgspec.Struct, kw_only=True):
     """What goes wrong, or is different, for URLs that begin with `prefix`. Fields left alone change nothing."""
 
     prefix: str
+    exact: bool = False
+    """Only for the URL `prefix` itself, whatever its query."""
     times: int | None = None
     """So many requests only; None for all."""
     status: int = 200
@@ -220,7 +222,8 @@ class UpstreamSimulator:
         """Return the fault that applies to a request, and count it."""
         with self._lock:
             for fault in self._faults:
-                if url.startswith(fault.prefix) and fault.times != 0:
+                fits = url.partition("?")[0] == fault.prefix if fault.exact else url.startswith(fault.prefix)
+                if fits and fault.times != 0:
                     if fault.times is not None:
                         fault.times -= 1
                     return fault

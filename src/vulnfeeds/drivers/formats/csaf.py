@@ -66,6 +66,13 @@ class Threat(msgspec.Struct, frozen=True):
     details: str = ""
 
 
+class CVSS2(msgspec.Struct, frozen=True, rename="camel"):
+    """The vendor's CVSS 2 score, in old documents."""
+
+    vector_string: str
+    base_score: float
+
+
 class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
     """The vendor's CVSS 3 score."""
 
@@ -76,6 +83,7 @@ class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
 class Score(msgspec.Struct, frozen=True):
     """Scores for some products."""
 
+    cvss_v2: CVSS2 | None = None
     cvss_v3: CVSS3 | None = None
 
 
@@ -178,15 +186,19 @@ class Document:
             for relation in tree.relationships
         }
 
-    def cpe(self, product_id: str) -> str | None:
-        """Return the CPE of the platform that a product id belongs to; None when the id leads nowhere."""
+    def platform(self, product_id: str) -> str:
+        """Return the id of the platform that a product id belongs to; "" when the id leads nowhere."""
         for _ in range(_MAX_STEPS):
             if product_id in self._cpes:
-                return self._cpes[product_id]
+                return product_id
             if product_id not in self._relations:
-                return None
+                return ""
             product_id = self._relations[product_id][1]
-        return None
+        return ""
+
+    def cpe(self, product_id: str) -> str | None:
+        """Return the CPE of the platform that a product id belongs to; None when the id leads nowhere."""
+        return self._cpes.get(self.platform(product_id))
 
     def component(self, product_id: str) -> str:
         """Return the id of the component that a product id stands for; "" when it is a platform."""

@@ -133,6 +133,34 @@ def decode(data: bytes, place: str) -> OSVRecord:
         return _without_nulls(data, place, error)
 
 
+class _Origin(msgspec.Struct):
+    ecosystem: str = ""
+
+
+class _Place(msgspec.Struct):
+    package: _Origin | None = None
+
+
+class _Head(msgspec.Struct):
+    id: str
+    affected: list[_Place] | None = None
+
+
+_heads: Final = msgspec.json.Decoder(_Head)
+
+
+def head(data: bytes | msgspec.Raw, place: str) -> tuple[str, list[str]]:
+    """Return a document's id and the ecosystems that it names, each once; nothing else of it is read.
+
+    Raises ParseError, naming the place, when it has no id.
+    """
+    try:
+        found = _heads.decode(data)
+    except _UNREADABLE as error:
+        raise ParseError(place, f"an advisory without id: {error}") from error
+    return found.id, list(dict.fromkeys(item.package.ecosystem for item in found.affected or () if item.package))
+
+
 def read_archive(
     path: Path,
     *,

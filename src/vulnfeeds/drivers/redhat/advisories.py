@@ -10,12 +10,13 @@ import msgspec
 from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import KeptDocuments
+from vulnfeeds.drivers.redhat import streams
 from vulnfeeds.drivers.redhat.issues import release_of_cpe
 from vulnfeeds.errors import ParseError
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/advisories/"
 KIND: Final = "rhsa-"
-FORM: Final = "advisories 1"
+FORM: Final = "advisories 2"
 """Changes with what is kept of a document."""
 LINK: Final = "https://access.redhat.com/errata/"
 
@@ -31,6 +32,10 @@ class Fix(msgspec.Struct, frozen=True, array_like=True, order=True):
     module: str
     source: bool
     """Whether it is a source package."""
+    minor: str
+    """The minor release that it was built for, "" where nothing tells."""
+    channels: tuple[str, ...]
+    """What brings it to a host: see `issues.State`."""
 
 
 class Advisory(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +49,8 @@ class Advisory(msgspec.Struct, frozen=True, array_like=True):
     fixes: list[Fix]
     cves: dict[str, list[int]]
     """Which of the fixes are for a CVE, as places in `fixes`."""
+    cvss2: dict[str, str] = {}
+    """Score and vector by CVE, "5.0/AV:N/AC:L/Au:N/C:N/I:N/A:P", where Red Hat gave one."""
 
     def fixes_of(self, cve: str, release: str) -> list[Fix]:
         """Return what it published for a CVE in a release."""
@@ -64,14 +71,18 @@ class Reducer:
             raise ParseError(name, f"the document calls itself {document.id[:40]!r}")
         places: dict[Fix, int] = {}
         cves: dict[str, list[int]] = {}
+        cvss2: dict[str, str] = {}
         for vulnerability in document.vulnerabilities:
             found = {places.setdefault(fix, len(places)) for fix in self._fixes(document, vulnerability)}
             if found and vulnerability.cve:
                 cves[vulnerability.cve] = sorted(found | set(cves.get(vulnerability.cve, ())))
+                if score := next((score.cvss_v2 for score in vulnerability.scores if score.cvss_v2), None):
+                    cvss2[vulnerability.cve] = f"{score.base_score}/{score.vector_string}"
         if not cves:
             return None
         issued, updated = document.issued[:10], document.updated[:10]
-        return self._encoder.encode(Advisory(document.id, document.severity, issued, updated, list(places), cves))
+        advisory = Advisory(document.id, document.severity, issued, updated, list(places), cves, cvss2)
+        return self._encoder.encode(advisory)
 
     def _fixes(self, document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[Fix]:
         ids = [
@@ -92,7 +103,8 @@ class Reducer:
             if product is None:
                 self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
             elif (package := product.package) and package.version and not package.name.endswith(_UNUSED):
-                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src"))
+                stream = streams.stream(release, package.version, cpe=cpe, platform=document.platform(product_id))
+                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src", *stream))
         return sorted(found)
 
 
