@@ -26,7 +26,7 @@ import xxhash
 import zstandard
 from isal import igzip
 
-from benchmarks import bound_oval, bound_redhat
+from benchmarks import bound_oval, bound_redhat, distributions
 from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.nvd import items
 from vulnfeeds.fetch.decompress import open_bounded
@@ -193,6 +193,7 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "centos": centos,
     "amzn": amzn,
     "github": github,
+    **distributions.PARSERS,
 }
 
 

@@ -37,6 +37,16 @@ class Kind(IntEnum):
     MARINER = 22
     REDHAT = 23
     AMZN = 24
+    WOLFI = 30
+    CHAINGUARD = 31
+    MINIMOS = 32
+    SECUREOS = 33
+    ECHO = 34
+    ALMA = 35
+    ROCKY = 36
+    PHOTON = 37
+    ARCH = 38
+    FEDORA = 39
 
 
 AMOUNTS: Final = {
@@ -51,8 +61,20 @@ AMOUNTS: Final = {
     Kind.MARINER: 20_000,
     Kind.REDHAT: 36_000,
     Kind.AMZN: 6_000,
+    Kind.WOLFI: 20_000,
+    Kind.CHAINGUARD: 30_000,
+    Kind.MINIMOS: 15_000,
+    Kind.SECUREOS: 2_000,
+    Kind.ECHO: 20_000,
+    Kind.ALMA: 6_000,
+    Kind.ROCKY: 3_000,
+    Kind.PHOTON: 30_000,
+    Kind.ARCH: 2_548,
+    Kind.FEDORA: 15_000,
 }
-"""At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases."""
+"""At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases.
+Of the rolling distributions and Echo they are vulnerabilities, of AlmaLinux, Rocky and Fedora advisories, of Photon
+CVEs of one release, of Arch groups of vulnerabilities."""
 
 
 @dataclass(frozen=True)

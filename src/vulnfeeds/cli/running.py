@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -19,8 +20,11 @@ from vulnfeeds.store.interface import TaskFilter
 from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.cycle import CycleResult, run_cycle
 from vulnfeeds.sync.outcome import COMPLETED
-from vulnfeeds.sync.schedule import seconds_until_due
+from vulnfeeds.sync.schedule import longest_first, seconds_until_due
 from vulnfeeds.sync.worker import RunOutcome, supervise
+
+_REMEMBERED: Final = 12
+"""Runs of a driver of which the longest tells how long one may take: most have no news and end at once."""
 
 
 class Cycles:
@@ -51,7 +55,7 @@ class Cycles:
         self._watcher.cycle_began(chosen)
         ended = run_cycle(
             self._store,
-            self._drivers,
+            longest_first(self._drivers, {driver.name: self._seconds(driver.name) for driver in self._drivers}),
             self._start,
             workers=self._settings.workers,
             only=only,
@@ -85,6 +89,11 @@ class Cycles:
         last = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=1)
         started = last[0].started_at.replace(tzinfo=UTC).timestamp() if last else None
         return seconds_until_due(now, started, self._settings.driver_sync)
+
+    def _seconds(self, driver: str) -> float:
+        runs = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=_REMEMBERED)
+        took = [(run.ended_at - run.started_at).total_seconds() for run in runs if run.ended_at is not None]
+        return max(took, default=0.0)
 
     def _start(self, driver: Driver, task_id: int, forced: bool) -> RunOutcome:
         self._watcher.began(driver.name)

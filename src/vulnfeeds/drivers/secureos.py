@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.formats.secdb import Fix
+from vulnfeeds.drivers.formats.secdb import Fixed
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Unchanged
 from vulnfeeds.drivers.rolling import LIMITS, RollingDriver, common_page
 from vulnfeeds.errors import DownloadError, ParseError, StatusError
@@ -57,16 +57,16 @@ class SecureOSDriver(RollingDriver):
         """Return the page at SecureOS, which has those of CVEs only."""
         return f"{PAGE}{word}" if word.startswith("CVE-") else common_page(word)
 
-    def ranges(self, fixes: list[Fix]) -> dict[Fix, str]:
+    def ranges(self, fixes: list[Fixed]) -> dict[Fixed, str]:
         """Return the range of each revision (9.3.1-r1) that fixes anew what an older version had fixed.
 
         Only the revisions before it of the same version are affected: 9.3.0-r1, fixed before, is not.
         """
-        by_package: dict[str, list[Fix]] = defaultdict(list)
+        by_package: dict[str, list[Fixed]] = defaultdict(list)
         for fix in fixes:
             if _REVISED.fullmatch(fix.version):
                 by_package[fix.package].append(fix)
-        found: dict[Fix, str] = {}
+        found: dict[Fixed, str] = {}
         for package, revised in by_package.items():
             others = {fix.version for fix in fixes if fix.package == package} - {"0", "None"}
             for fix in revised:

@@ -84,6 +84,7 @@ def run_cycle(
 ) -> CycleResult:
     """Run the enabled drivers (those in `only` when given), then `final` if it is due; return when all have ended.
 
+    Of drivers that are ready the first one in `drivers` starts first.
     A driver waits for those of this cycle that it depends on, whatever their outcome, but no longer than
     `patience_seconds` after they began. When `stop` is set no further driver starts; `start_run` is expected to
     end what runs. Raises StoreError when the cycle's own task cannot be opened or closed.
