@@ -5,8 +5,9 @@ python -m benchmarks.generate --scale 1.0 --day 2 --change 0.01 --seed 1 DIR
 Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV, 100,000
 CVEs in 17 Ubuntu releases, OVAL documents of SUSE (730 MB), Oracle (240 MB) and Microsoft (100 MB), 36,000 CVEs and
 12,000 advisories of Red Hat (2 GB) with as many VEX documents as CVEs (4 GB), 6,000 advisories of Amazon, and
-25,000 advisories that GitHub reviewed among 250,000 that it did not; of the other distributions as many as benchmarks.generator.plan says. The same arguments give the same bytes. Making
-day 2 over the folder of day 1 replaces only the files that changed.
+25,000 advisories that GitHub reviewed among 250,000 that it did not; of the other distributions as many as
+benchmarks.generator.plan says. The same arguments give the same bytes. Making day 2 over the folder of day 1
+replaces only the files that changed.
 """
 
 from __future__ import annotations
