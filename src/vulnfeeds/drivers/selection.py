@@ -14,6 +14,8 @@ from functools import lru_cache
 import msgspec
 
 from vulnfeeds.errors import SettingsError
+from vulnfeeds.records.github import GitHubRecord
+from vulnfeeds.records.osv import OSVRecord
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.vulnerability import OSRecord
 
@@ -115,4 +117,9 @@ def _moved(record: Record, group: str) -> Record:
         said = body.vulnerability
         fixes = tuple(msgspec.structs.replace(fix, namespace_name=group) for fix in said.fixed_in)
         body = OSRecord(msgspec.structs.replace(said, namespace_name=group, fixed_in=fixes))
+    elif isinstance(body, GitHubRecord | OSVRecord):
+        advisory = body.advisory
+        ranges = tuple(msgspec.structs.replace(fix, namespace=group) for fix in advisory.fixed_in)
+        moved = msgspec.structs.replace(advisory, namespace=group, fixed_in=ranges)
+        body = msgspec.structs.replace(body, advisory=moved)
     return msgspec.structs.replace(record, group=group, body=body)

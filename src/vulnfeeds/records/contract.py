@@ -395,6 +395,8 @@ _CHECKS: Final[dict[str, Check]] = {
     "eol": _eol,
     "epss": _epss,
     "github": _github,
+    # No client of old knows the feed; its records keep github's contract, and so do readers of that form.
+    "osv": _github,
     "packages": _packages,
     "vulndb": _vulndb,
     "microsoft": _microsoft,

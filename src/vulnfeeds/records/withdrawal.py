@@ -17,8 +17,8 @@ WITHDRAWN: Final = "withdrawn"
 def withdraw(feed: str, body: bytes, *, at: str = "") -> bytes:
     """Return the canonical withdrawn form of a record; withdrawing twice gives the same bytes.
 
-    `at` is the time that github's key `withdrawn` takes (ISO 8601); other feeds do not look at it. Raises RecordError
-    when the body does not have its feed's shape.
+    `at` is the time that the key `withdrawn` of github and osv takes (ISO 8601); other feeds do not look at it.
+    Raises RecordError when the body does not have its feed's shape.
     """
     try:
         record = msgspec.json.decode(body, type=dict[str, Any])
@@ -59,5 +59,6 @@ _FORMS: Final[dict[str, Callable[[dict[str, Any], str], dict[str, Any]]]] = {
     "nvdv2": _without_cpes,
     "nvd": _without_software,
     "github": _retracted,
+    "osv": _retracted,
     "packages": _without_versions,
 }

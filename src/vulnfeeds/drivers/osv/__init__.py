@@ -1,0 +1,1 @@
+"""Language advisories in OSV form: any archive or folder of them, by settings alone."""
