@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, amazon, debian, epss, errata, github, kev, nvd, oval, rhel, rolling, ubuntu
+from tests.fidelity import alpine, amazon, debian, epss, errata, github, kev, nvd, osv, oval, rhel, rolling, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -30,6 +30,7 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "sles": oval.run_sles,
     "rhel": rhel.run,
     "ubuntu": ubuntu.run,
+    "bitnami": osv.run,
 }
 """Comparisons that share their documents, by the name of what is compared."""
 

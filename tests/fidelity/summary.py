@@ -35,6 +35,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "minimos": "a whole document",
     "nvdv2": "answers of the API, which are rebuilt from the files",
     "ol": "modules, FIPS builds",
+    "osv": "malicious packages, PyPA, RustSec",
     "photon": "everything but vunnel's small documents",
     "rhel": "the VEX and CSAF archives as a whole (6 and 18 documents), a CVE in both sources",
     "rocky": "OSV documents but three; the others are made from Rocky's list of errata",
