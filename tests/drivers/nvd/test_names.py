@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from univers.versions import MavenVersion
 
-from vulnfeeds.drivers.nvd import cpe
 from vulnfeeds.drivers.nvd.expansion import Bounds, Expansion
 from vulnfeeds.drivers.nvd.versions import place
-from vulnfeeds.records import nvd
+from vulnfeeds.records import cpe, nvd
 
 PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789_.-"
 MARKS = "!\"#$%&'()+,/:;<=>@[]^`{|}~*?\\"

@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.nvd import cpe, items
+from vulnfeeds.drivers.nvd import items
 from vulnfeeds.drivers.nvd.versions import Place, place
-from vulnfeeds.records import nvd
+from vulnfeeds.records import cpe, nvd
 
 _ORDERED_PRODUCTS: Final = 8192
 """Products whose versions are kept in order; most have a handful, the largest some thousand."""

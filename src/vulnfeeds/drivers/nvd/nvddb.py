@@ -14,10 +14,10 @@ from typing import Final
 import msgspec
 
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, Mode, Unchanged
-from vulnfeeds.drivers.nvd import cpe, plan
+from vulnfeeds.drivers.nvd import plan
 from vulnfeeds.drivers.nvd.expansion import Bounds
 from vulnfeeds.errors import ParseError
-from vulnfeeds.records import nvd, nvddb
+from vulnfeeds.records import cpe, nvd, nvddb
 from vulnfeeds.records.record import Record
 
 FEED: Final = "nvd"

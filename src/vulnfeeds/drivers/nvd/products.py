@@ -20,9 +20,9 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.nvd import cpe
 from vulnfeeds.drivers.nvd.expansion import Bounds, Ranged
 from vulnfeeds.errors import ParseError
+from vulnfeeds.records import cpe
 
 FORM: Final = "1"
 """Raised when the tables change: an index of another form is not used."""

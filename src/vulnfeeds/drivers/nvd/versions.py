@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from vulnfeeds.drivers.nvd import cpe
+from vulnfeeds.records import cpe
 
 _MAX_LENGTH = 256
 _DOTTED: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
