@@ -47,7 +47,6 @@ _DISTRIBUTIONS: Final = {
     "amazonlinux": "amzn",
     "azurelinux": "mariner",
     "archlinux": "arch",
-    "opensuse": "sles",
     "oracle": "ol",
     "oraclelinux": "ol",
     "redhat": "rhel",
@@ -136,7 +135,7 @@ def _of_purl(text: str, groups: tuple[str, ...]) -> Question:
         name = f"{space}{separator}{name}" if space else name
         groups = groups or (f"github:{_LANGUAGES[purl.type]}",)
     elif purl.type in _SYSTEMS:
-        # distro=debian-11, and opensuse-leap-15.5: the release is behind the last hyphen.
+        # distro=debian-11: the release is behind the last hyphen.
         distribution, _, release = qualifiers.get("distro", "").rpartition("-")
         system = (space or distribution).lower()
         if not system:

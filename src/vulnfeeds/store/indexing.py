@@ -44,6 +44,9 @@ _ENDED: Final = (
 _REMOVE: Final = "DELETE FROM record_handles WHERE group_id = :id AND kind = :kind AND word = :word AND key = :key"
 _FORGET: Final = "DELETE FROM record_handles WHERE group_id = :id"
 _BEGIN: Final = (
+    "INSERT INTO indexed_groups (group_id, position, rules) VALUES (:id, 0, :rules) ON CONFLICT (group_id) DO NOTHING"
+)
+_BEGIN_ANEW: Final = (
     "INSERT INTO indexed_groups (group_id, position, rules) VALUES (:id, 0, :rules)"
     " ON CONFLICT (group_id) DO UPDATE SET position = 0, rules = excluded.rules"
 )
@@ -78,14 +81,16 @@ class Indexing(Part):
             if head is None:
                 return False
             number, sequence, floor, position, rules = head
+            if position is None:
+                position, rules = 0, RULES
             # What ended below the floor may be gone, and with it the knowledge of what to remove.
-            is_usable = position is not None and rules == RULES and (position == 0 or position >= floor)
+            is_usable = rules == RULES and (position == 0 or position >= floor)
             if is_usable and position >= sequence:
                 return False
             step = self._read(session, number, position, sequence) if is_usable else None
         if step is None:
             with self._database.write() as session:
-                session.run(_BEGIN, {"id": number, "rules": RULES})
+                session.run(_BEGIN_ANEW, {"id": number, "rules": RULES})
                 session.run(_FORGET, {"id": number})
             return True
         self._write(number, position, step, *self._difference(feed, group, step))
@@ -124,6 +129,8 @@ class Indexing(Part):
         self, number: int, after: int, step: _Step, added: set[tuple[Handle, str]], removed: set[tuple[Handle, str]]
     ) -> None:
         with self._database.write() as session:
+            if not after:
+                session.run(_BEGIN, {"id": number, "rules": RULES})
             moved = session.run(_MOVE_ON, {"id": number, "after": after, "upto": step.upto, "rules": RULES})
             if not moved:
                 # Another process did this step meanwhile.

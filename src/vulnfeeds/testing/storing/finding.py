@@ -1,4 +1,4 @@
-"""What must be found across groups: by key at once, by handle as far as the index is, and never less after catching up."""
+"""What must be found across groups: by key at once, by handle as far as the index is."""
 
 # ruff: noqa: S101 (asserts are what this module is for)
 
@@ -17,7 +17,7 @@ OTHER: Final = "debian:13"
 
 
 def fixing(packages: Mapping[str, str] | None) -> bytes:
-    """Return the body of a record of feed `vulnerabilities` that fixes packages in versions; None for a withdrawn one."""
+    """Return the body of a record of feed `vulnerabilities` that fixes packages in versions, none for None."""
     fixes = [
         {
             "Name": name,
@@ -77,7 +77,7 @@ class FindingSuite(SceneFixture):
         assert [r.feed for r in scene.store.keyed(["a"], limit=9, feeds=["another"])] == ["another"]
 
     def test_the_index_follows_what_is_published(self, scene: Scene) -> None:
-        """Before its steps a group lags behind and is named; after them its records are found, and only by what they say."""
+        """Before its steps a group is named as lagging; after them records are found by what they say now."""
         publish(scene, {"a": {"p": "1", "q": "1"}, "b": {"p": "1"}})
         assert scene.store.lagging() == [Lag(FEED, GROUP, 0, 2)]
         assert scene.store.handled(Kind.PACKAGE, ["p"], limit=9) == []
@@ -106,7 +106,7 @@ class FindingSuite(SceneFixture):
         assert found == {"p": ["a"], "q": [], "r": ["b"], "s": ["a"]}
 
     def test_what_was_pruned_before_it_was_indexed_is_made_anew(self, scene: Scene) -> None:
-        """When the versions that tell what to remove are gone, the group's words are all made again, from what is there."""
+        """When the versions that tell what to remove are gone, all words of the group are made again."""
         publish(scene, {"a": {"p": "1"}, "b": {"p": "1"}})
         catch_up(scene.store)
         publish(scene, {"a": {"q": "1"}})
@@ -120,7 +120,7 @@ class FindingSuite(SceneFixture):
         assert places(scene.store.handled(Kind.PACKAGE, ["r"], limit=9)) == [(GROUP, "a")]
 
     def test_a_step_is_bounded_and_goes_on(self, scene: Scene) -> None:
-        """A large group takes several steps; between them the answer says how far the index is; another store goes on."""
+        """A large group takes several steps and is said to lag between them; another store goes on."""
         publish(scene, {f"k{number:05}": {"p": "1"} for number in range(4500)})
         assert scene.store.index(FEED, GROUP) is True
         (lag,) = scene.store.lagging()
@@ -132,7 +132,7 @@ class FindingSuite(SceneFixture):
         assert len(scene.store.handled(Kind.PACKAGE, ["p"], limit=9999)) == 4500
 
     def test_a_walk_meets_each_record_once(self, scene: Scene) -> None:
-        """Pages by place, within a group and over groups, give what is there throughout, whatever is published meanwhile."""
+        """Pages by place, within groups and over them, give what is there throughout, whatever is published."""
         for group in (GROUP, OTHER, "alpine:3"):
             publish(scene, {f"k{number:02}": {"p": "1"} for number in range(7)}, group=group)
         catch_up(scene.store)
