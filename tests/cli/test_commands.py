@@ -27,7 +27,7 @@ def test_version_is_said(vulnfeeds: Vulnfeeds) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("up", "serve", "sync", "feeds", "groups", "records", "tasks", "drivers", "hosts"),
+        *("up", "serve", "sync", "feeds", "groups", "records", "show", "search", "tasks", "drivers", "hosts"),
         *(f"config {name}" for name in ("show", "check", "defaults", "reference")),
         *(f"quarantine {name}" for name in ("list", "show", "accept", "drop")),
     ],
@@ -56,6 +56,9 @@ def test_completion_installs_itself(vulnfeeds: Vulnfeeds) -> None:
         (["records", "kev", "g", "--limit", "0"], "--limit"),
         (["tasks", "--filter", "colour=red"], "colour=red"),
         (["quarantine", "drop"], "IDs"),
+        (["search"], "exactly one"),
+        (["search", "p", "--with", "weather"], "weather"),
+        (["show", "CVE-1", "--limit", "0"], "--limit"),
     ],
 )
 def test_usage_errors_have_their_code(vulnfeeds: Vulnfeeds, arguments: list[str], part: str) -> None:
@@ -160,6 +163,22 @@ def test_records(filled: Vulnfeeds) -> None:
     assert key in filled.run("records", *group, key).stdout
 
 
+def test_what_is_known_of_an_id_and_of_a_package(filled: Vulnfeeds) -> None:
+    """After a sync both are found at once, in tables and in JSON; what is joined comes on request."""
+    known = filled.json("records", "kev", "kev:known-exploited", "--limit", "1")[0]["cveID"]
+    found = filled.json("show", known.lower(), "--with", "kev")
+    assert (found["id"], found["index"]["complete"]) == (known, True)
+    assert ("kev:known-exploited", "is") in {(record["group"], record["relation"]) for record in found["records"]}
+    assert found["joined"][known]["kev"]["cveID"] == known
+    assert known in filled.run("show", known).stdout
+    record = filled.json("records", "vulnerabilities", "debian:12", "--limit", "1")[0]["Vulnerability"]
+    package = record["FixedIn"][0]["Name"]
+    rows = filled.json("search", package, "--group", "debian:12")["records"]
+    assert record["Name"] in {row["key"] for row in rows}
+    done = filled.run("search", "--purl", f"pkg:deb/debian/{package}@1?distro=debian-12", "--limit", "1")
+    assert done.stdout.split()[:5] == ["GROUP", "KEY", "SEVERITY", "FIXES", "AFFECTED"]
+
+
 def test_what_is_not_there_has_its_code(filled: Vulnfeeds) -> None:
     """A feed, group, record, task or quarantine id that does not exist is code 6."""
     for arguments in (
@@ -167,6 +186,8 @@ def test_what_is_not_there_has_its_code(filled: Vulnfeeds) -> None:
         ["records", "kev", "nothing"],
         ["records", "kev", "kev:known-exploited", "CVE-0000-0000"],
         ["tasks", "99999"],
+        ["show", "CVE-0000-0000"],
+        ["search", "p", "--group", "nothing:*"],
         ["quarantine", "show", "99999"],
         ["quarantine", "accept", "99999"],
         ["quarantine", "drop", "99999"],

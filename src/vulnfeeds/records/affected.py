@@ -69,7 +69,7 @@ def _holds(compare: str, version: str, bound: str, format_: str) -> bool | None:
         return None
     try:
         return bool(_COMPARE[compare](left, right))
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, RuntimeError, IndexError):
         return None
 
 
@@ -79,9 +79,9 @@ def _read(version: str, format_: str) -> Any:
     if format_ not in _ORDERS or not 0 < len(version) <= _LONGEST:
         return None
     # Takes a tenth of a second to import, and most searches compare no versions.
-    from univers import versions
+    from univers import nuget, versions
 
     try:
         return getattr(versions, _ORDERS[format_])(version)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RuntimeError, IndexError, nuget.InvalidNuGetVersion):
         return None
