@@ -178,7 +178,8 @@ def _fixes(fixes: Iterable[Fix]) -> dict[str, Any]:
 
 
 def _products(products: Iterable[Product]) -> dict[str, Any]:
-    listed = list(products)
+    # Several nodes of a record may hold the same one.
+    listed = list(dict.fromkeys(products))
     return {
         "products": [msgspec.to_builtins(product) for product in listed[:PRODUCTS]],
         "products_cut": len(listed) > PRODUCTS,

@@ -62,7 +62,11 @@ def of_outline(group: str, found: Outline) -> frozenset[Handle]:
     for name in {product.cpe for product in found.products}:
         if word := product_word(name):
             made.add(Handle(Kind.PRODUCT, word))
-    return frozenset(handle for handle in made if 0 < len(handle.word.encode("utf-8", "replace")) <= LONGEST)
+    return frozenset(handle for handle in made if _fits(handle.word))
+
+
+def _fits(word: str) -> bool:
+    return 0 < len(word) <= LONGEST and (word.isascii() or len(word.encode("utf-8", "replace")) <= LONGEST)
 
 
 def package_word(group: str, name: str) -> str:

@@ -7,6 +7,7 @@ and vulnerable products. Feeds that say nothing of the kind have an empty outlin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -248,7 +249,7 @@ class _Names(msgspec.Struct):
 
 def _nvdv2(group: str, key: str, body: bytes) -> Outline:
     record = _nvd.decode(body)
-    products = tuple(dict.fromkeys(_vulnerable(record.configurations.nodes)))
+    products = tuple(_vulnerable(record.configurations.nodes))
     return Outline(severity=record.severity, link=f"{NVD_PAGE}{key}", products=products)
 
 
@@ -337,6 +338,7 @@ _READERS: Final[dict[str, Callable[[str, str, bytes], Outline]]] = {
 }
 
 
+@lru_cache(maxsize=16384)
 def product_word(name: str) -> str | None:
     """Return `vendor:product` of a CPE 2.3 name in small letters, escaped as the name is; None when it is none."""
     parts = cpe.split(name)
