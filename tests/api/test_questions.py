@@ -107,7 +107,11 @@ def test_groups_that_are_not_there_are_not_found() -> None:
         choose(parse({"purl": "pkg:deb/debian/p?distro=debian-9"}), GROUPS)
 
 
-@given(st.dictionaries(st.sampled_from(PARAMETERS), st.text(max_size=60), max_size=3))
+BEGINNINGS = ["", "pkg:", "pkg:deb/debian/", "pkg:npm/", "cpe:2.3:a:", "cpe:2.3:a:v:p:"]
+LETTERS = st.text(max_size=30) | st.text("abc/@?#%:=&.\\*-+ 0", max_size=30)
+
+
+@given(st.dictionaries(st.sampled_from(PARAMETERS), st.builds(str.__add__, st.sampled_from(BEGINNINGS), LETTERS)))
 def test_any_text_is_a_question_or_refused(given_: dict[str, str]) -> None:
     """Whatever comes, it is understood or a BadRequestError."""
     with contextlib.suppress(BadRequestError):

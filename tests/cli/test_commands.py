@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -177,6 +179,20 @@ def test_what_is_known_of_an_id_and_of_a_package(filled: Vulnfeeds) -> None:
     assert record["Name"] in {row["key"] for row in rows}
     done = filled.run("search", "--purl", f"pkg:deb/debian/{package}@1?distro=debian-12", "--limit", "1")
     assert done.stdout.split()[:5] == ["GROUP", "KEY", "SEVERITY", "FIXES", "AFFECTED"]
+
+
+def test_a_store_from_before_is_indexed_by_the_next_sync(filled_home: Path, tmp_path: Path) -> None:
+    """Without its index a store answers by key and says what it lacks; a sync of any driver completes all groups."""
+    shutil.copytree(filled_home, tmp_path / "home")
+    commands = Vulnfeeds(tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(tmp_path / "home" / "vulnfeeds.sqlite")) as store, store:
+        store.executescript("DELETE FROM record_handles; DELETE FROM indexed_groups;")
+    known = commands.json("records", "kev", "kev:known-exploited", "--limit", "1")[0]["cveID"]
+    lacking = commands.json("show", known)
+    assert (len(lacking["records"]) > 0, lacking["index"]["complete"]) == (True, False)
+    assert "index is not complete" in commands.run("search", "nothing-of-that-name").stderr
+    commands.run("sync", "kev", **SAMPLE)
+    assert commands.json("show", known)["index"] == {"complete": True, "behind": []}
 
 
 def test_what_is_not_there_has_its_code(filled: Vulnfeeds) -> None:
