@@ -136,10 +136,14 @@ class FindingSuite(SceneFixture):
         for group in (GROUP, OTHER, "alpine:3"):
             publish(scene, {f"k{number:02}": {"p": "1"} for number in range(7)}, group=group)
         catch_up(scene.store)
-        for ask in (
-            lambda after: scene.store.handled(Kind.PACKAGE, ["p"], limit=3, after=after),
-            lambda after: scene.store.keyed([f"k{number:02}" for number in range(7)], limit=3, after=after),
-        ):
+
+        def by_word(after: Place | None) -> list[FoundRecord]:
+            return scene.store.handled(Kind.PACKAGE, ["p"], limit=3, after=after)
+
+        def by_key(after: Place | None) -> list[FoundRecord]:
+            return scene.store.keyed([f"k{number:02}" for number in range(7)], limit=3, after=after)
+
+        for ask in (by_word, by_key):
             seen: list[tuple[str, str]] = []
             after: Place | None = None
             while page := ask(after):
