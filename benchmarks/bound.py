@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 import ijson
 import msgspec
@@ -25,7 +26,10 @@ import xxhash
 import zstandard
 from isal import igzip
 
+from benchmarks import bound_oval, bound_redhat, distributions
+from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.nvd import items
+from vulnfeeds.fetch.decompress import open_bounded
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import SCORED
 
@@ -114,11 +118,63 @@ def ubuntu(workspace: Path, store: str) -> Parsed:
                 yield f"{place} {name}", said
 
 
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
+def sles(workspace: Path, store: str) -> Parsed:
+    """Yield what SUSE's documents say of each service pack of a CVE."""
+    for path in sorted(workspace.glob("*.xml.gz")):
+        yield from bound_oval.sles(path)
+
+
+def ol(workspace: Path, store: str) -> Parsed:
+    """Yield the advisories of Oracle's document."""
+    return bound_oval.ol(workspace / "com.oracle.elsa-all.xml.bz2")
+
+
+def mariner(workspace: Path, store: str) -> Parsed:
+    """Yield the definitions of Microsoft's documents."""
+    for path in sorted(workspace.glob("*-oval.xml")):
+        yield from bound_oval.mariner(path)
+
+
+def rhel(workspace: Path, store: str) -> Parsed:
+    """Yield what Red Hat says of the products of a CVE, in the documents that the driver read."""
+    return bound_redhat.vex() if (workspace / "vex.sqlite").exists() else bound_redhat.hydra()
+
+
+def centos(workspace: Path, store: str) -> Parsed:
+    """Yield what Red Hat's advisories say of each product."""
+    return bound_redhat.advisories()
+
+
+def amzn(workspace: Path, store: str) -> Parsed:
+    """Yield the advisories of each repository."""
+    for path in sorted(workspace.rglob("updateinfo")):
+        with open_bounded(path, max_bytes=2 << 30, url=path.name) as stream:
+            for _, element in ElementTree.iterparse(stream):
+                if element.tag == "update":
+                    packages = [package.attrib for package in element.iter("package")]
+                    cves = [reference.get("id") for reference in element.iter("reference")]
+                    said = [element.findtext(name) for name in ("title", "severity", "description")]
+                    yield f"{path} {element.findtext('id')}", (said, cves, packages)
+                    element.clear()
+
+
+def github(workspace: Path, store: str) -> Parsed:
+    """Yield the reviewed advisories of the archive, or what was kept of the API's answers."""
+    if not (workspace / "advisory-database.tar.gz").exists():
+        with sqlite3.connect(workspace / "advisories.sqlite") as kept:
+            for name, body in kept.execute("SELECT name, body FROM document"):
+                yield name, msgspec.json.decode(zstandard.decompress(body))
+        return
+    decoder = msgspec.json.Decoder(osv.OSVRecord)
+    for name, content in _members(workspace / "advisory-database.tar.gz", "/github-reviewed/"):
+        yield name, decoder.decode(content)
+
+
+def _members(path: Path, part: str = "") -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r|*") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]
-            content = archive.extractfile(member)
+            content = archive.extractfile(member) if part in member.name else None
             if content is not None:
                 yield member.name, content.read()
 
@@ -130,6 +186,14 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "debian": debian,
     "kev": kev,
     "ubuntu": ubuntu,
+    "sles": sles,
+    "ol": ol,
+    "mariner": mariner,
+    "rhel": rhel,
+    "centos": centos,
+    "amzn": amzn,
+    "github": github,
+    **distributions.PARSERS,
 }
 
 

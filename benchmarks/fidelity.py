@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from tests.conftest import Replay
-from tests.fidelity import running
+from tests.fidelity import running, summary
 from tests.fidelity.world import World
 
 from benchmarks.measure import replay, shared_folder
@@ -40,6 +40,7 @@ def main() -> int:
             if wanted.write:
                 for driver, block in running.blocks(suite, found).items():
                     running.write(DOCS, driver, suite, block)
+                summary.write(running.document(DOCS, "README"), summary.rows(suite, found))
     return int(failed)
 
 

@@ -2,8 +2,11 @@
 
 python -m benchmarks.generate --scale 1.0 --day 2 --change 0.01 --seed 1 DIR
 
-Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV, and
-100,000 CVEs in 17 Ubuntu releases. The same arguments give the same bytes. Making day 2 over the folder of day 1
+Scale 1 is 340,000 NVD items, 40 Alpine releases with 100,000 fixes, 50,000 CVEs in 8 Debian releases, KEV, 100,000
+CVEs in 17 Ubuntu releases, OVAL documents of SUSE (730 MB), Oracle (240 MB) and Microsoft (100 MB), 36,000 CVEs and
+12,000 advisories of Red Hat (2 GB) with as many VEX documents as CVEs (4 GB), 6,000 advisories of Amazon, and
+25,000 advisories that GitHub reviewed among 250,000 that it did not; of the other distributions as many as
+benchmarks.generator.plan says. The same arguments give the same bytes. Making day 2 over the folder of day 1
 replaces only the files that changed.
 """
 
@@ -15,7 +18,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from benchmarks.generator import alpine, debian, kev, nvd, ubuntu
+from benchmarks.generator import (
+    alpine,
+    amzn,
+    arch,
+    debian,
+    echo,
+    errata,
+    fedora,
+    github,
+    kev,
+    mariner,
+    nvd,
+    ol,
+    photon,
+    redhat,
+    rolling,
+    sles,
+    ubuntu,
+)
 from benchmarks.generator.plan import Plan
 
 PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
@@ -24,7 +45,28 @@ PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
     "debian": debian.write,
     "kev": kev.write,
     "ubuntu": ubuntu.write,
+    "sles": sles.write,
+    "ol": ol.write,
+    "mariner": mariner.write,
+    "amzn": amzn.write,
+    "redhat": redhat.hydra,
+    "redhat-advisories": redhat.advisories,
+    "redhat-vex": redhat.vex,
+    "github": github.write,
+    **rolling.PARTS,
+    "echo": echo.write,
+    "alma": errata.write_alma,
+    "rocky": errata.write_rocky,
+    "photon": photon.write,
+    "arch": arch.write,
+    "fedora": fedora.write,
 }
+
+
+def parts_of(drivers: Iterable[str]) -> list[str]:
+    """Return the parts that drivers read, in the order in which they are made."""
+    wanted = {{"nvdv2": "nvd", "nvddb": "nvd"}.get(driver, driver) for driver in drivers}
+    return [part for part in PARTS if part in wanted]
 
 
 def generate(plan: Plan, root: Path, parts: Iterable[str] = tuple(PARTS)) -> None:

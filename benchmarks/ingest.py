@@ -22,13 +22,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.generate import generate
+from benchmarks import distributions
+from benchmarks.generate import generate, parts_of
 from benchmarks.generator.plan import Plan
 from benchmarks.measure import Cost, Replay, measure, postgres, replay, service_environment
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-DRIVERS: Final = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu")
+DRIVERS: Final = (
+    "nvdv2",
+    "nvddb",
+    "alpine",
+    "debian",
+    "kev",
+    "ubuntu",
+    "sles",
+    "ol",
+    "mariner",
+    "rhel",
+    "amzn",
+    "centos",
+    "github",
+    *distributions.PARSERS,
+)
 """In the order of their dependencies: each finds what it needs in the store."""
 CYCLES: Final = ("first", "unchanged", "changed")
 
@@ -129,8 +145,8 @@ def _folder_size(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _upstream(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Give the mirror's address, and what brings it to day 2."""
+def upstream(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Give the mirror's address, and what brings it to day 2; generated documents are those of `options.drivers`."""
     if options.upstream == "replay":
         with replay(folder / "replay") as address:
             yield address, lambda: Replay(address).day(2)
@@ -146,21 +162,27 @@ def _documents(options: argparse.Namespace, folder: Path, day: int) -> Path:
     above: Path = options.documents or folder / "documents"
     root, mark = above / f"day-{day}", above / f"day-{day}.made"
     plan = Plan(options.scale, day, options.change, options.seed)
-    if mark.is_file() and mark.read_text() == repr(plan):
+    parts = parts_of(options.drivers)
+    made = f"{plan!r} {parts}"
+    if mark.is_file() and mark.read_text() == made:
         return root
     if day > 1:
         shutil.copytree(above / f"day-{day - 1}", root, copy_function=os.link, dirs_exist_ok=True)
-    generate(plan, root)
-    mark.write_text(repr(plan))
+    generate(plan, root, parts)
+    mark.write_text(made)
     return root
 
 
 def _renew(documents: Path, mirror: Path) -> None:
-    """Replace the files that differ."""
+    """Replace the files that differ, and remove those that are gone."""
+    for path in [found for found in mirror.rglob("*") if found.is_file()]:
+        if not (documents / path.relative_to(mirror)).exists():
+            path.unlink()
     for path in documents.rglob("*"):
         target = mirror / path.relative_to(documents)
         if path.is_file() and not (target.exists() and target.samefile(path)):
             target.unlink(missing_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, target)
 
 
@@ -169,7 +191,7 @@ def run(options: argparse.Namespace, kind: str, folder: Path, store_url: str) ->
     home = folder / "home"
     home.mkdir()
     url = store_url or f"sqlite:///{home / 'vulnfeeds.sqlite'}"
-    with _upstream(options, folder) as (mirror, next_day):
+    with upstream(options, folder) as (mirror, next_day):
         ingest = Ingest(options.upstream, kind, home, mirror, url)
         ingest.cycle("first", options.drivers)
         ingest.start()

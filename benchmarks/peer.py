@@ -15,6 +15,8 @@ It keeps what it makes in a SQLite file, as ours does, with a transaction for ea
 waiting for that; compare CPU, or give a --folder in memory. What it would do besides is off, in its favour: NVD
 overrides, and the dates on which it first saw a fix (--fix-dates on brings them back, without the database of earlier
 dates that it would download). It has a key for the NVD's API, so it never waits there.
+
+GitHub's API is among the real documents only.
 """
 
 from __future__ import annotations
@@ -35,15 +37,25 @@ from statistics import median
 from typing import Final
 
 from benchmarks import detour
-from benchmarks.generate import generate
+from benchmarks.generate import generate, parts_of
 from benchmarks.generator.plan import Plan
 from benchmarks.measure import Cost, measure, replay, service_environment
 from benchmarks.serving import serving
 from vulnfeeds.store import open_store
 from vulnfeeds.store.interface import TaskFilter
 
-PROVIDERS: Final = {"nvdv2": "nvd", "alpine": "alpine", "debian": "debian", "kev": "kev"}
-"""vunnel's name for what a driver does."""
+PROVIDERS: Final = {
+    "nvdv2": "nvd",
+    **{name: name for name in ("alpine", "debian", "kev", "wolfi", "chainguard", "minimos", "echo", "rocky")},
+    "rhel": "rhel",
+    "ol": "oracle",
+    "mariner": "mariner",
+    "amzn": "amazon",
+    "github": "github",
+}
+"""vunnel's name for what a driver does. AlmaLinux' and Ubuntu's repositories it clones with git, which no server of
+documents answers; 0.44 does not read SecureOS, Photon, Arch and Fedora."""
+TOKEN: Final = "any"
 TOLERANCE: Final = 0.01
 """Part of the records that only one of both may make. vunnel does not read the community repository of Alpine 3.2,
 which is among the generated documents; of the real ones both make the same number."""
@@ -71,6 +83,17 @@ CASES: Final = (
     Case("alpine"),
     Case("debian"),
     Case("kev"),
+    Case("rhel"),
+    Case("ol"),
+    Case("mariner"),
+    Case("amzn"),
+    Case("github", "API", setting="api"),
+    Case("github", "archive: the default without a token", alike=False, setting="archive"),
+    Case("wolfi"),
+    Case("chainguard"),
+    Case("minimos"),
+    Case("echo"),
+    Case("rocky"),
 )
 
 
@@ -140,7 +163,8 @@ class Beside:
         """Run vunnel in a new workspace."""
         with self._place() as place:
             # Its settings file is YAML, of which JSON is a part.
-            settings = {"root": str(place / "data"), "providers": {"nvd": {"overrides_enabled": False}}}
+            options = {"nvd": {"overrides_enabled": False}, "github": {"token": TOKEN}}
+            settings = {"root": str(place / "data"), "providers": options}
             (place / "settings.yaml").write_text(json.dumps(settings))
             provider = PROVIDERS[driver]
             command = [str(self._program), "-c", str(place / "settings.yaml"), "run", provider]
@@ -151,8 +175,9 @@ class Beside:
         """Run our driver in a new home, then the bound on what it fetched."""
         with self._place() as place:
             store = f"sqlite:///{place / 'vulnfeeds.sqlite'}"
-            settings = {"DRIVER__NVDV2__SOURCE": case.setting} if case.setting else {}
-            environment = service_environment(place, self._mirror, STORE=store, LOG_LEVEL="warning", **settings)
+            settings = {f"DRIVER__{case.driver.upper()}__SOURCE": case.setting} if case.setting else {}
+            settings |= {"STORE": store, "LOG_LEVEL": "warning", "GITHUB_TOKEN": TOKEN}
+            environment = service_environment(place, self._mirror, **settings)
             cost = measure([sys.executable, "-m", "vulnfeeds", "sync", case.driver], environment, place / "log")
             run = _told(_label(case), _our_records(store, case.driver), cost)
             bound = [
@@ -234,7 +259,7 @@ def _upstream(options: argparse.Namespace, folder: Path) -> Iterator[str]:
         return
     documents = options.documents or folder / "documents"
     if not options.documents:
-        generate(Plan(options.scale), documents)
+        generate(Plan(options.scale), documents, parts_of(options.drivers))
     with serving(documents, folder, options.drivers) as address:
         yield address
 

@@ -31,10 +31,50 @@ class Kind(IntEnum):
     DEBIAN = 3
     KEV = 4
     UBUNTU = 5
+    GITHUB = 6
+    SLES = 20
+    OL = 21
+    MARINER = 22
+    REDHAT = 23
+    AMZN = 24
+    WOLFI = 30
+    CHAINGUARD = 31
+    MINIMOS = 32
+    SECUREOS = 33
+    ECHO = 34
+    ALMA = 35
+    ROCKY = 36
+    PHOTON = 37
+    ARCH = 38
+    FEDORA = 39
 
 
-AMOUNTS: Final = {Kind.NVD: 340_000, Kind.ALPINE: 3_600, Kind.DEBIAN: 50_000, Kind.KEV: 1_404, Kind.UBUNTU: 100_000}
-"""At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases."""
+AMOUNTS: Final = {
+    Kind.NVD: 340_000,
+    Kind.ALPINE: 3_600,
+    Kind.DEBIAN: 50_000,
+    Kind.KEV: 1_404,
+    Kind.UBUNTU: 100_000,
+    Kind.GITHUB: 25_000,
+    Kind.SLES: 15_000,
+    Kind.OL: 9_000,
+    Kind.MARINER: 20_000,
+    Kind.REDHAT: 36_000,
+    Kind.AMZN: 6_000,
+    Kind.WOLFI: 20_000,
+    Kind.CHAINGUARD: 30_000,
+    Kind.MINIMOS: 15_000,
+    Kind.SECUREOS: 2_000,
+    Kind.ECHO: 20_000,
+    Kind.ALMA: 6_000,
+    Kind.ROCKY: 3_000,
+    Kind.PHOTON: 30_000,
+    Kind.ARCH: 2_548,
+    Kind.FEDORA: 15_000,
+}
+"""At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases.
+Of the rolling distributions and Echo they are vulnerabilities, of AlmaLinux, Rocky and Fedora advisories, of Photon
+CVEs of one release, of Arch groups of vulnerabilities."""
 
 
 @dataclass(frozen=True)

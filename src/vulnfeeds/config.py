@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -75,6 +75,24 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Days for which closed tasks stay listed."""
 
 
+class GrypeDBSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The database that grype downloads, built from the store after each cycle."""
+
+    enabled: bool = False
+    """Build it when records changed, and at least daily."""
+    channels: bool = True
+    """Add the rows of Ubuntu's ESM and RHEL's EUS. Clients before grype 0.97 cannot open a database that has them."""
+    old: bool = False
+    """Build one of schema 3 as well, for Anchore Engine 1.1 and grype before 0.40."""
+    deadline_seconds: Annotated[float, msgspec.Meta(gt=0)] = 7200.0
+    """A build that takes longer is ended and its task failed."""
+    memory_mb: Positive = 2048
+    """A build that needs more memory is ended and its task failed."""
+    max_shrink: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    """Largest part by which the rows of a origin or ecosystem may become fewer from one build to the next; counts
+    above 50 only."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of one process."""
 
@@ -118,6 +136,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds that a client may take to send a request, or to take 1 KiB a second of an answer on average."""
     answers_memory_mb: NotNegative = 64
     """Most MiB of ready pages and changes to keep in memory; those used longest ago go first. 0: none."""
+    profile: Literal["", "grype"] = ""
+    """A purpose that presets other settings; what is set by name wins. `grype`: build the Grype database, and turn on
+    the drivers that it takes records from and no other."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log lines that are written."""
     nvd_api_key: Secret = Secret()
@@ -126,6 +147,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Token for GitHub's API. Also read from `GITHUB_TOKEN`."""
     retention: RetentionSettings = RetentionSettings()
     """How long the past is kept."""
+    grypedb: GrypeDBSettings = GrypeDBSettings()
+    """The database that grype downloads."""
+    external_url: str = ""
+    """Address under which clients reach this service, for links in listings (`https://feeds.example`). Empty: the one
+    that a request names as its host."""
     fetch: FetchSettings = FetchSettings()
     """How upstreams are asked: limits, retries, pacing."""
     driver: dict[str, DriverSettings] = {}
@@ -147,6 +173,17 @@ Registry = Mapping[str, type[Driver]]
 """The drivers that there are, by name."""
 Tree = dict[str, Any]
 Key = tuple[str, ...]
+
+_GRYPE_FEEDS: Final = frozenset({"vulnerabilities", "nvdv2", "github", "kev", "epss", "eol", "microsoft"})
+
+
+def _grype(registry: Registry) -> Tree:
+    wanted = [name for name, each in registry.items() if each.default_on and _GRYPE_FEEDS.intersection(each.feeds)]
+    return {"drivers": wanted, "grypedb": {"enabled": True}}
+
+
+PROFILES: Final[dict[str, Callable[[Registry], Tree]]] = {"grype": _grype}
+"""What each profile presets, by the drivers that there are."""
 
 
 def load(
@@ -243,9 +280,19 @@ class _Reader:
         """Return the checked settings."""
         sections = tree.pop("driver", {})
         settings: Settings = self._struct(Settings, tree, ())
+        if settings.profile:
+            self._preset(tree, PROFILES[settings.profile](self._registry))
+            settings = self._struct(Settings, tree, ())
         driver = self._driver_sections(sections)
         home = _expand(settings.home, self._environ) if settings.home.parts else default_home(self._environ)
         return msgspec.structs.replace(settings, home=home, drivers=self._enabled(settings.drivers), driver=driver)
+
+    def _preset(self, tree: Tree, presets: Tree) -> None:
+        for name, value in presets.items():
+            if isinstance(value, dict):
+                self._preset(tree.setdefault(name, {}), value)
+            else:
+                tree.setdefault(name, value)
 
     def _struct(self, kind: type[Any], table: Any, path: Key) -> Any:
         if not isinstance(table, dict):
@@ -266,7 +313,8 @@ class _Reader:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             return self._struct(kind, value, path)
         try:
-            return msgspec.convert(value, kind, strict=path not in self._origins, dec_hook=_decode)
+            said = any(place[: len(path)] == path for place in self._origins)
+            return msgspec.convert(value, kind, strict=not said, dec_hook=_decode)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{self._where(path)}: {_refusal(kind, value, error)}") from error
 
@@ -302,6 +350,10 @@ class _Reader:
                 return None
             kind, path = self._registry[path[1]].Settings, path[2:]
         for name in path:
+            if get_origin(kind) is dict:
+                # A table whose names are the operator's, such as the sources of driver vunnel.
+                kind = get_args(kind)[1]
+                continue
             if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
                 return None
             kind = _hints(kind).get(name)
@@ -362,5 +414,8 @@ def _refusal(kind: Any, value: Any, error: msgspec.ValidationError) -> str:
     shown = hide_password(repr(value))[:200]
     if get_origin(kind) is Literal:
         return f"expected one of {', '.join(map(repr, get_args(kind)))}, got {shown}"
+    if isinstance(value, dict) and get_origin(kind) is dict:
+        # The error names the place in the table; the table may hold what must not show.
+        return f"{str(error)[:1].lower()}{str(error)[1:]}"
     wanted = re.sub(r", got `[^`]*`", "", str(error))
     return f"{wanted[:1].lower()}{wanted[1:]}, got {shown}"

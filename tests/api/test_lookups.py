@@ -131,6 +131,8 @@ def fill(store: Store) -> None:
         driver="nvdv2",
     )
     publish(store, "kev", "kev:known-exploited", {HEARTBLEED: {"cveID": HEARTBLEED}}, driver="kev")
+    score = {"cve": HEARTBLEED, "epss": 0.97, "percentile": 0.999}
+    publish(store, "epss", "epss:scores", {HEARTBLEED: score}, driver="epss")
     catch_up(store)
 
 
@@ -160,6 +162,7 @@ def relations(body: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 ABOUT_HEARTBLEED = [
+    ("epss:scores", HEARTBLEED, "is"),
     ("github:python", GHSA, "alias"),
     ("github:python", SIBLING, "covers"),
     ("kev:known-exploited", HEARTBLEED, "is"),
@@ -222,9 +225,10 @@ def test_other_feeds_are_joined_on_request(served: httpx2.Client) -> None:
     """KEV, CVSS and CWE come by CVE, for the CVEs of the answer that have them; without the wish they do not."""
     asked = f"/v1/vulnerabilities/{GHSA}"
     assert "joined" not in found(served, asked)
-    joined = found(served, asked, **{"with": "kev,cvss,cwe"})["joined"]
+    joined = found(served, asked, **{"with": "kev,epss,cvss,cwe"})["joined"]
     assert set(joined) == {HEARTBLEED}
     assert joined[HEARTBLEED]["kev"]["cveID"] == HEARTBLEED
+    assert joined[HEARTBLEED]["epss"] == {"epss": 0.97, "percentile": 0.999}
     assert joined[HEARTBLEED]["cwe"] == ["CWE-125"]
     assert joined[HEARTBLEED]["cvss"] == [
         {"version": "3.1", "vector": "CVSS:3.1/AV:N", "score": 7.5, "severity": "HIGH"}

@@ -135,13 +135,15 @@ def test_sync_of_real_documents_on_both_days(vulnfeeds: Vulnfeeds, replay: Repla
 def test_feeds_and_groups(filled: Vulnfeeds) -> None:
     """Feeds and groups are listed with their counts, as tables and as JSON with stable keys."""
     feeds = filled.json("feeds")
-    assert [feed["feed"] for feed in feeds] == ["kev", "nvd", "nvdv2", "vulnerabilities"]
+    assert [feed["feed"] for feed in feeds] == ["eol", "epss", "kev", "nvd", "nvdv2", "vulnerabilities"]
     assert set(feeds[0]) == {"feed", "groups", "records", "published_at"}
     groups = filled.json("groups")
     assert sum(feed["records"] for feed in feeds) == sum(group["records"] for group in groups)
-    assert {"feed", "group", "records", "withdrawn", "sequence", "generation", "published_at", "frozen_at"} <= set(
-        groups[0]
-    )
+    counted = {"feed", "group", "records", "withdrawn", "sequence", "generation", "published_at", "frozen_at"}
+    assert counted | {"eol", "eoas", "eoes"} <= set(groups[0])
+    ends = {group["group"]: group["eol"] for group in groups}
+    assert (ends["debian:12"], ends["debian:unstable"], ends["kev:known-exploited"]) == ("2028-06-30", None, None)
+    assert "END OF LIFE" in filled.run("groups").stdout
     assert {group["feed"] for group in filled.json("groups", "kev")} == {"kev"}
     table = filled.run("feeds").stdout.splitlines()
     assert table[0].split() == ["FEED", "GROUPS", "RECORDS", "PUBLISHED"]

@@ -135,6 +135,20 @@ def test_bad_file_is_named_with_the_key(write: Write, text: str, parts: list[str
         assert part in said
 
 
+def test_tables_by_the_operators_own_names(write: Write) -> None:
+    """A driver's table of tables comes from the file and from variables; its passwords do not show."""
+    file = write("[driver.vunnel.sources.lab]\nprogram = 'p'\nenvironment = {PROXY = 'http://u:hush@h/'}\n")
+    lab = "VULNFEEDS_DRIVER__VUNNEL__SOURCES__LAB__"
+    settings = load(file, {f"{lab}ARGUMENTS": "-m, vunnel", f"{lab}SECONDS": "5"}, REGISTRY)
+    source = settings.driver["vunnel"].sources["lab"]  # type: ignore[attr-defined]
+    assert (source.program, source.arguments, source.seconds) == ("p", ("-m", "vunnel"), 5.0)
+    assert "hush" not in repr(reference.effective(settings))
+    said = refusal(write("[driver.vunnel.sources.lab]\nprogramme = 'p'\nenvironment = {TOKEN = 'hush'}\n"))
+    assert "driver.vunnel.sources" in said
+    assert "`programme`" in said
+    assert "hush" not in said
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "part"),
     [

@@ -30,8 +30,11 @@ Key = tuple[str, str]
 class Upstreams:
     """Runs a driver against the replay as the service does, and keeps its checkpoint between runs."""
 
-    def __init__(self, driver: type[Driver], mirror: str, workspace: Path) -> None:
+    def __init__(
+        self, driver: type[Driver], mirror: str, workspace: Path, secrets: dict[str, str] | None = None
+    ) -> None:
         self.driver = driver
+        self.secrets = secrets
         self.mirror = mirror
         self.workspace = workspace
         self.checkpoint: Checkpoint | None = None
@@ -46,12 +49,14 @@ class Upstreams:
                 workspace=self.workspace,
                 published=NothingPublished(),
                 checkpoint=self.checkpoint,
+                selection=(settings or self.driver.Settings()).selection,
+                secrets=self.secrets,
                 now=lambda: NOW,
             )
             answer = self.driver(settings).fetch(context)
         if isinstance(answer, Unchanged):
             return [], context
-        records = list(self.driver(settings).parse(context))
+        records = list(context.selection.of(self.driver(settings).parse(context)))
         self.checkpoint = answer
         return records, context
 

@@ -12,7 +12,7 @@ from tests.drivers.errata_documents import Document, affected, archive, erratum,
 from vulnfeeds.drivers.alma import AlmaDriver
 from vulnfeeds.drivers.formats import errata
 from vulnfeeds.drivers.formats.errata import ErrataSettings
-from vulnfeeds.drivers.interface import Context
+from vulnfeeds.drivers.interface import Checkpoint, Context
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial
 
 FEED = "vulnerabilities"
@@ -117,6 +117,29 @@ def test_an_advisory_without_its_copy_is_not_lost(tmp_path: Path) -> None:
         ("alma:9", "ALSA-2024:0003"),
     }
     assert context.covered == {(FEED, "alma:8"), (FEED, "alma:9")}
+
+
+def test_only_a_release_with_news_is_read(tmp_path: Path) -> None:
+    """The others are skipped, unless the run is forced; an advisory counts where its copy is missing, too."""
+    trial = of_documents(
+        tmp_path,
+        ("8", erratum("ALSA-2024:0001", affected("AlmaLinux:8", "a", *fixed("1-1.el8")))),
+        ("8", erratum("ALSA-2024:0002", affected("AlmaLinux:9", "b", *fixed("1-1.el9")))),
+        ("9", erratum("ALSA-2024:0003", affected("AlmaLinux:9", "c", *fixed("1-1.el9")))),
+    )
+    checkpoint, _ = trial.fetch()
+    assert isinstance(checkpoint, Checkpoint)
+    trial.edit(replacing(b"1-1.el9", b"2-1.el9", f"{TOP}/almalinux9/ALSA-2024:0003.json"))
+    records, context = trial.run(checkpoint)
+    assert {(record.group, record.key) for record in records} == {
+        ("alma:9", "ALSA-2024:0002"),
+        ("alma:9", "ALSA-2024:0003"),
+    }
+    assert (context.covered, context.skipped) == ({(FEED, "alma:9")}, {(FEED, "alma:8"): "unchanged"})
+    trial.edit(replacing(b"1-1.el9", b"3-1.el9", f"{TOP}/almalinux8/ALSA-2024:0002.json"))
+    changed, context = trial.run(checkpoint)
+    assert {record.group for record in changed} == {"alma:8", "alma:9"}
+    assert context.skipped == {}
 
 
 def test_modules_are_named(tmp_path: Path) -> None:

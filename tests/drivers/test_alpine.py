@@ -209,6 +209,25 @@ def test_the_rejections_may_be_missing(tmp_path: Path) -> None:
     assert ("alpine:3.19", "CVE-2024-0030") not in bodies(records)
 
 
+def test_cut_rejections_reject_nothing_less_and_nothing_new(tmp_path: Path) -> None:
+    """Clearly fewer than at the last run end the run; a cut line is noted, and half an id is none."""
+    trial = on_sample(AlpineDriver, tmp_path)
+    first, _ = trial.fetch()
+    assert isinstance(first, Checkpoint)
+    path = trial.folder / REJECTIONS / "main.yaml"
+    good = path.read_bytes()
+    path.write_bytes(good[: good.index(b"mossdb")])
+    with pytest.raises(ParseError, match=r"main\.yaml: has 1 rejections, 3 at the last run"):
+        trial.fetch(first)
+    path.write_bytes(good.rstrip()[:-7])
+    records, context = trial.run(first)
+    assert [note.rpartition("/")[2] for note in context.notes] == [
+        "main.yaml ends within a line, so it may be cut short"
+    ]
+    assert context.unknown_values["rejected id=CVE-20"] == 1
+    assert not [key for _, key in bodies(records) if key == "CVE-20"]
+
+
 def test_rejections_that_were_published_are_not_lost_with_the_workspace(tmp_path: Path) -> None:
     """No copy, and upstream fails for a while: the run fails rather than withdraw all that was rejected."""
     trial = on_sample(AlpineDriver, tmp_path)

@@ -207,6 +207,19 @@ def test_a_shorter_list_of_advisories_is_noted(tmp_path: Path) -> None:
     assert context.notes == ["the list of advisories got shorter: 6, 7 at the last run"]
 
 
+def test_a_cut_list_of_advisories_ends_the_run(tmp_path: Path) -> None:
+    """What it lacks would no longer be cited by any record; who forces the run takes it all the same."""
+    trial = on_sample(DebianDriver, tmp_path)
+    first, _ = trial.fetch()
+    assert isinstance(first, Checkpoint)
+    trial.edit(Edit(LIST, lambda data: data[: len(data) // 2]))
+    with pytest.raises(ParseError, match=r"DSA/list: the list of advisories got shorter: \d, 7 at the last run"):
+        trial.fetch(first)
+    answer, context = trial.fetch(first, forced=True)
+    assert isinstance(answer, Checkpoint)
+    assert "got shorter" in context.notes[0]
+
+
 def test_lines_that_mean_nothing_are_counted(tmp_path: Path) -> None:
     """A slip in the hand-written list costs that line only."""
     trial = on_sample(DebianDriver, tmp_path)

@@ -22,14 +22,14 @@ class TestEcho(DriverSuite):
     extended = (Edit(DATA, replaced(b'"severity": "high"', b'"severity": "high", "aliases": []')),)
     changed = (Edit(DATA, replaced(b"3.0.15-1~deb12u1", b"3.0.15-1~deb12u2")),)
     sad = (
-        Sad(Edit(DATA, lambda _: b"[1]"), "no vulnerability"),
-        Sad(Edit(DATA, lambda _: b"{}"), "no vulnerability"),
+        Sad(Edit(DATA, lambda _: b"[1]"), "no packages in the document"),
+        Sad(Edit(DATA, lambda _: b"{}"), "no packages in the document"),
         Sad(Edit(DATA, lambda _: b'{"a": {"TEMP-1": {}}}'), "no vulnerability"),
         Sad(Edit(DATA, lambda _: b'{"a": {}, "a": {}}'), "package a is given twice"),
         Sad(Edit(DATA, lambda _: b'{"a": ["CVE-2024-0001"]}'), "data.json package a: Expected `object`"),
         Sad(Edit(DATA, lambda _: b'{"a": {"CVE-2024-0001": {"fixed_version": 3}}}'), "$[...].fixed_version"),
         Sad(Edit(DATA, lambda _: b'{"a": {}, "b": {"CVE-2024'), "not JSON after 1 packages"),
-        Sad(Edit(DATA, lambda _: b'{"a": ' + b'{"b": ' * 20 + b"1" + b"}" * 21), "nest more than 16 deep"),
+        Sad(Edit(DATA, lambda _: b'{"a": ' + b'{"b": ' * 40 + b"1" + b"}" * 41), "nest more than 32 deep"),
     )
 
 

@@ -78,9 +78,9 @@ class TestFedora(DriverSuite):
         Sad(
             Edit(INDEX, lambda data: data.replace(b'39/"', b'a/"').replace(b'40/"', b'b/"')), "0 releases; between 1"
         ),
-        Sad(Edit(OLD, replaced(b"<id>FEDORA-2024-90a1b2c3d4</id>", b"")), "fedora:39 updateinfo update 1: no id"),
+        Sad(Edit(OLD, replaced(b"<id>FEDORA-2024-90a1b2c3d4</id>", b"")), "fedora:39 updateinfo.xml update 1: no id"),
         Sad(Edit(OLD, replaced(b'version="3.1.4"', b"")), "(FEDORA-2024-90a1b2c3d4) package quillfs"),
-        Sad(Edit(OLD, lambda data: data[:-20]), "fedora:39 updateinfo: not well-formed XML"),
+        Sad(Edit(OLD, lambda data: data[:-20]), "fedora:39 updateinfo.xml: not well-formed XML"),
     )
 
 
@@ -132,7 +132,7 @@ def test_what_is_no_security_update_of_fedora_is_left_out(tmp_path: Path) -> Non
 
 def test_what_left_the_document_stays(tmp_path: Path) -> None:
     """A newer update of one package neither drops the fixes of others nor its own earlier one."""
-    trial = on_sample(FedoraDriver, tmp_path, FedoraSettings(include=["39"]))
+    trial = on_sample(FedoraDriver, tmp_path, FedoraSettings(include=("39",)))
     one = package("a", "1") + package("b", "1")
     trial.edit(updates(update("FEDORA-2024-1", bug="CVE-2024-0001", packages=one)))
     before, _ = trial.run()
@@ -142,9 +142,8 @@ def test_what_left_the_document_stays(tmp_path: Path) -> None:
             update("FEDORA-2024-3", bug="CVE-2024-0009", packages=package("c", "1")),
         )
     )
-    later = Trial(
-        FedoraDriver, trial.folder, trial.workspace, settings=FedoraSettings(include=["39"]), published=Before(before)
-    )
+    only = FedoraSettings(include=("39",))
+    later = Trial(FedoraDriver, trial.folder, trial.workspace, settings=only, published=Before(before))
     records, context = later.run()
     found = bodies(records)
     assert fixes(found["fedora:39", "CVE-2024-0001"]) == [
@@ -163,7 +162,7 @@ def test_what_left_the_document_stays(tmp_path: Path) -> None:
 
 def test_releases_are_found_and_chosen(tmp_path: Path) -> None:
     """A new one needs no new version; one without advisories yet is noted."""
-    trial = on_sample(FedoraDriver, tmp_path, FedoraSettings(exclude=["39"]))
+    trial = on_sample(FedoraDriver, tmp_path, FedoraSettings(exclude=("39",)))
     trial.edit(Edit(INDEX, replaced(b'href="39/"', b'href="41/"')))
     (trial.folder / UPDATES / "39").rename(trial.folder / UPDATES / "41")
     records, _ = trial.run()

@@ -120,7 +120,7 @@ def test_versions_and_ids(tmp_path: Path) -> None:
 
 def test_releases_are_found_and_chosen(tmp_path: Path) -> None:
     """A new one needs no new version; a name of another form is counted, patterns choose."""
-    trial = on_sample(PhotonDriver, tmp_path, PhotonSettings(include=["4.*", "6.*"], exclude=["4.?"]))
+    trial = on_sample(PhotonDriver, tmp_path, PhotonSettings(include=("4.*", "6.*"), exclude=("4.?",)))
     trial.edit(Edit(VERSIONS, replaced(b'"5.0"', b'"5.0", "6.0", "../x"')))
     (trial.folder / FIVE).rename(trial.folder / FIVE.replace("5.0", "6.0"))
     records, context = trial.run()

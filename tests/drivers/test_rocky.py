@@ -14,7 +14,7 @@ from tests.drivers.errata_documents import Document, affected, erratum, fixed
 from vulnfeeds.drivers.formats.errata import ErrataSettings
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.rocky import ADDRESS, RockyDriver
-from vulnfeeds.errors import DownloadError, HostRefusedError, ParseError
+from vulnfeeds.errors import DownloadError, HostRefusedError
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad
 from vulnfeeds.testing.upstream import UpstreamSimulator
 
@@ -35,12 +35,10 @@ class TestRocky(DriverSuite):
         Edit(INDEX, replaced(b'"modified": "2024-06-06', b'"modified": "2024-06-16')),
     )
     sad = (
-        Sad(Edit(INDEX, lambda _: b"{}"), "page-0001.json: "),
+        Sad(Edit(INDEX, lambda _: b"{}"), "/osv/: "),
         Sad(Edit(INDEX, lambda _: b'{"advisories": [], "total": 0, "links": {"next": null}}'), "no advisory"),
         Sad(Edit(INDEX, replaced(b'"total": 3', b'"total": 4')), "hold 3 advisories of 4"),
-        Sad(
-            Edit(INDEX, replaced(b'"id": "RLSA-2024:0101"', b'"name": "x"')), "page-0001.json: an advisory without id"
-        ),
+        Sad(Edit(INDEX, replaced(b'"id": "RLSA-2024:0101"', b'"name": "x"')), "/osv/: an advisory without id"),
         Sad(
             Edit(INDEX, replaced(b'"summary": "Moderate: m', b'"summary": 7, "old": "Moderate: m')),
             "page-0001.json: advisories[1]: Expected `str`",
@@ -135,6 +133,22 @@ def test_an_advisory_that_is_gone_is_not_reported(apollo: tuple[Apollo, Upstream
     assert context.covered == {(FEED, "rocky:9")}
 
 
+def test_only_a_release_with_news_is_read(apollo: tuple[Apollo, Upstreams]) -> None:
+    """The others are skipped; an advisory for two releases is news for both."""
+    api, upstreams = apollo
+    both = [affected(f"Rocky Linux:{release}", "b", *fixed(f"0:1-1.el{release}")) for release in (8, 9)]
+    api.advisories.append(erratum("RLSA-2024:0006", *both))
+    assert {record.group for record in upstreams.run()[0]} == {"rocky:8", "rocky:9"}
+    api.advisories.append(erratum("RLSA-2024:0007", affected("Rocky Linux:8", "c", *fixed("0:1-1.el8"))))
+    found, context = upstreams.run()
+    assert [record.key for record in found] == ["RLSA-2024:0006", "RLSA-2024:0007"]
+    assert (context.covered, context.skipped) == ({(FEED, "rocky:8")}, {(FEED, "rocky:9"): "unchanged"})
+    api.advisories[5] = erratum("RLSA-2024:0006", *both, withdrawn="2024-06-09T00:00:00Z")
+    found, context = upstreams.run()
+    assert [record.key for record in found] == [f"RLSA-2024:{number:04}" for number in (1, 2, 3, 4, 5, 7)]
+    assert context.skipped == {}
+
+
 def test_pages_that_shift_lose_and_repeat_nothing(apollo: tuple[Apollo, Upstreams]) -> None:
     """An advisory that comes in at the front moves another one to the next page: it is served once."""
     api, upstreams = apollo
@@ -180,7 +194,8 @@ def test_other_ecosystems_are_counted(apollo: tuple[Apollo, Upstreams]) -> None:
     assert context.unknown_values == {"ecosystem=Linux": 1}
 
 
-def test_nothing_that_is_served_is_no_success(tmp_path: Path) -> None:
-    """Settings that leave nothing are told, rather than withdrawing what is served."""
-    with pytest.raises(ParseError, match="no advisory of any release"):
-        on_sample(RockyDriver, tmp_path, ErrataSettings(include=("x",))).run()
+def test_settings_that_leave_nothing_withdraw_nothing(tmp_path: Path) -> None:
+    """No group is covered, so all of them stay as they are."""
+    records, context = on_sample(RockyDriver, tmp_path, ErrataSettings(include=("x",))).run()
+    assert not records
+    assert not context.covered

@@ -27,7 +27,7 @@ class Row(msgspec.Struct):
         ('[{"a": 1}, {}]', r"list.json \$\[1\]: Object missing required field `a`"),
         ('[{"a": 1}, []]', r"list.json \$\[1\]: Expected `object`, got `array`"),
         ('[{"a": 1}, {"a"', "list.json: not JSON after 1 objects"),
-        ("[" * 100_000, "list.json: lists and objects nest more than 16 deep"),
+        ("[" * 100_000, "list.json: lists and objects nest more than 32 deep"),
         ('[{"a": 1}]\xff'.encode("latin-1"), "list.json: not JSON after 1 objects"),
     ],
 )

@@ -119,7 +119,7 @@ def test_lists_by_package(tmp_path: Path) -> None:
     assert list(secdb.read_lists(written(tmp_path, "---\n"))) == []
 
 
-words = st.text("abCVE-0123456789._~+ ", min_size=1, max_size=12).filter(str.strip)
+words = st.text("abCVE-0123456789._~+: ", min_size=1, max_size=12).filter(str.strip)
 documents = st.lists(
     st.fixed_dictionaries(
         {

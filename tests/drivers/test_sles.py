@@ -69,6 +69,19 @@ def test_a_cve_is_a_record_in_each_service_pack(tmp_path: Path) -> None:
         "Severity": "High",
         "Link": "https://www.suse.com/security/cve/CVE-2024-0001",
         "Metadata": {},
+        "CVSS": [
+            {
+                "base_metrics": {
+                    "base_score": 7.5,
+                    "base_severity": "High",
+                    "exploitability_score": 3.9,
+                    "impact_score": 3.6,
+                },
+                "status": "",
+                "vector_string": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
+                "version": "3.1",
+            }
+        ],
         "FixedIn": [
             {
                 "Name": name,
@@ -81,6 +94,28 @@ def test_a_cve_is_a_record_in_each_service_pack(tmp_path: Path) -> None:
             for name in ("quillfs", "quillfs-libs")
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "scores", "unknown"),
+    [
+        ('cvss3="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H" {}>CVE-2024-0001<', [7.5], 0),
+        ('cvss3="7.5/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H" {}>CVE-2024-0001 at NVD<', [], 0),
+        ('cvss3="7.5/CVSS:3.1/AV:N/AC:Q" {}>CVE-2024-0001 at SUSE<', [], 1),
+        ('cvss3="75/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H" {}>CVE-2024-0001 at SUSE<', [], 1),
+        ("{}>CVE-2024-0001 at SUSE<", [], 0),
+    ],
+)
+def test_scores_are_those_of_suse(tmp_path: Path, said: str, scores: list[float], unknown: int) -> None:
+    """With a score or without one; not the NVD's; what is no vector or no score is counted."""
+    link = 'href="https://www.suse.com/security/cve/CVE-2024-0001/"'
+    before = f'cvss3="7.5/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H" {link}>CVE-2024-0001 at SUSE<'
+    trial = on_sample(SLESDriver, tmp_path)
+    trial.edit(edit(before, said.format(link)))
+    records, context = trial.run()
+    listed = bodies(records)["sles:15.4", "CVE-2024-0001"]["Vulnerability"]["CVSS"]
+    assert [each["base_metrics"]["base_score"] for each in listed] == scores
+    assert sum(count for value, count in context.unknown_values.items() if value.startswith("CVSS")) == unknown
 
 
 def test_long_term_support_speaks_where_nothing_else_does(tmp_path: Path) -> None:

@@ -253,6 +253,18 @@ def test_a_packed_tar_that_was_cut_short_is_an_error(tmp_path: Path, form: str) 
         read_all(path)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tar_whose_maker_died_between_two_members_is_an_error(tmp_path: Path, form: str) -> None:
+    """Packed properly, but without the blocks of zeros that end an archive: what is missing must not be lost."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name in ("one", "two"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    path = written(tmp_path, FORMS[form](out.getvalue()[: 2 * 512]))
+    with pytest.raises(DownloadError, match="ends early, behind its member 2"):
+        list(members(path, wanted=lambda name: True))
+
+
 def test_broken_archives_are_errors(tmp_path: Path) -> None:
     """Rubbish, a tar cut in a member, a zip without its end, and an encrypted zip."""
     whole = tar_of(*FILES)

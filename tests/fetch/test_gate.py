@@ -150,7 +150,10 @@ def test_a_redirect_to_another_host_is_refused(tmp_path: Path) -> None:
     with UpstreamSimulator() as one, UpstreamSimulator() as two:
         other = two.address.replace("127.0.0.1", "localhost")
         one.redirect("https://ok/a", f"{other}/ok/c.json?token=SECRET")
-        with direct(one) as fetcher, pytest.raises(HostRefusedError, match=r"redirected from 127\.0\.0\.1") as caught:
+        with (
+            direct(one) as fetcher,
+            pytest.raises(HostRefusedError, match=r"redirected from http://\S+/ok/a: no ") as caught,
+        ):
             fetcher.download(f"{one.address}/ok/a", tmp_path / "x")
         assert two.log == []
     assert "SECRET" not in str(caught.value)

@@ -53,11 +53,11 @@ OTHER_ARCHITECTURE = DifferenceClass(
 DATED = DifferenceClass(
     "date of a fix",
     ("keys of a fix",),
-    ("amzn:1 ALAS-2011-1",),
-    "vunnel takes the date of the advisory as `Available`",
-    "theirs",
+    ("amzn:2 ALAS-2018-1082",),
+    "the date of the advisory is the date of the fix; the original had none",
+    "ours",
     "it says more; clients of the feed do not read it",
-    lambda found: found.theirs - found.ours == {"Available"} and found.ours < found.theirs,
+    lambda found: found.ours - found.theirs == {"Available"} and found.theirs < found.ours,
 )
 HEADED = DifferenceClass(
     "headings of a description",
@@ -112,8 +112,8 @@ def run(world: World) -> list[Agreement]:
     vunnel = os_fields.side(documents.vunnel(world.shared, "amazon"))
     original = os_fields.side(documents.pages(world.shared, documents.PAIRS, "pairs/vulnerabilities/amzn_2.json"))
     return [
-        _compare("vunnel 0.44", ours, vunnel, (EPOCH, OTHER_ARCHITECTURE, DATED, HEADED, FORM, PENDING)),
-        _compare("original of 2021-04", ours, original, (EPOCH, SILENT, GONE)),
+        _compare("vunnel 0.44", ours, vunnel, (EPOCH, OTHER_ARCHITECTURE, HEADED, FORM, PENDING)),
+        _compare("original of 2021-04", ours, original, (EPOCH, DATED, SILENT, GONE)),
     ]
 
 

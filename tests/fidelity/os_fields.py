@@ -37,6 +37,9 @@ def of_record(body: dict[str, Any]) -> Fields:
     for key, name in (("VulnerableRange", "range of a fix"), ("Module", "module")):
         if any(key in fix for fix in fixes):
             fields[name] = {(fix["Name"], fix["Version"], fix.get(key)) for fix in fixes}
+    dates = {fix["Available"]["Date"] for fix in fixes if fix.get("Available")}
+    if dates:
+        fields["date"] = dates
     if "NVD" in record.get("Metadata", {}):
         score = record["Metadata"]["NVD"]["CVSSv2"]
         fields["NVD score"], fields["NVD vector"] = score["Score"], score["Vectors"]

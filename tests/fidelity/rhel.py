@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
+from tests.drivers.driver_runs import Upstreams, bodies
+from tests.drivers.redhat import csaf_documents
 from tests.fidelity import documents, os_fields
 from tests.fidelity.agreement import RECORD, Agreement, Difference, DifferenceClass, Side, compare
 from tests.fidelity.world import World
 from vulnfeeds.drivers.redhat.rhel import RHELDriver
 
 DRIVER = "rhel"
+GOLDEN: Final = "pairs/vulnerabilities/rhel_"
+API: Final = "access.redhat.com/hydra/rest/securitydata"
+CSAF: Final = "security.access.redhat.com/data/csaf/v2/advisories"
+ANY_FIX: Final = ("BaseOS-9.4.0.GA", csaf_documents.rpm("p", "1-1.el9"))
+"""There must be advisories; those that the original's documents name are not at hand."""
 SAID_OF_A_FIX = ("package", "fixed version", "version format", "group of a fix", "will not fix", "module")
 
 
@@ -38,6 +46,13 @@ def _of_a_module(found: Difference) -> bool:
     kept = set(found.our_record.get("fixed version", ()))
     more = {version for name, version in found.their_record["fixed version"] if (name, version) not in kept}
     return bool(more) and all(".module+el" in version for version in more)
+
+
+def _by_stream(found: Difference) -> bool:
+    if found.field == "advisory":
+        return "range of a fix" in found.our_record and found.theirs < found.ours
+    more = found.ours ^ found.theirs
+    return "Advisories" in more and more <= {"Advisories", "VulnerableRange", "Module", "Available"}
 
 
 NOT_AFFECTED = DifferenceClass(
@@ -89,33 +104,84 @@ WITH_ADVISORY = DifferenceClass(
     "the versions are those that the advisories list",
     lambda found: found.theirs is None and any(module for _, _, module in found.ours["module"]),
 )
-CLASSES = (AFTER_THE_END, WITH_ADVISORY, NULLS)
+LONGER_LIFE = DifferenceClass(
+    "groups of the extended life",
+    (RECORD,),
+    ("rhel:6+els CVE-2020-0466",),
+    "`rhel:6+els`: what the paid extension of an ended release got; vunnel has no groups of it",
+    "ours",
+    "a host with the extension has these fixes",
+    lambda found: found.theirs is None and found.ours["group"].endswith("+els"),
+)
+BY_STREAM = DifferenceClass(
+    "fixes by minor stream",
+    ("keys of a fix", "advisory"),
+    ("rhel:8 CVE-2020-8696",),
+    "`Advisories` lists the fix of each minor release and support; where a release was fixed on several bases, "
+    "`VulnerableRange` says what is affected and all their advisories are named. vunnel 0.44 has the newest only, "
+    "later versions have both",
+    "ours",
+    "with the newest alone a host of an older minor release counts as affected for ever",
+    _by_stream,
+)
+OF_ITS_DAY = DifferenceClass(
+    "said otherwise since",
+    (RECORD, "keys of a fix", "fixed version", "will not fix", "advisory", "module", "CVSS"),
+    ("rhel:5 CVE-2016-4122", "rhel:8 CVE-2018-1000858"),
+    "Red Hat's documents of 2023-12 say something else: gnupg2 of RHEL 8 is fixed, flash-plugin belongs to a product "
+    "beside RHEL 5",
+    "both",
+    "each as Red Hat had it on its day",
+    lambda found: found.ours is None or found.key == "rhel:8 CVE-2018-1000858",
+)
+OF_THE_ORIGINAL = (OF_ITS_DAY,)
+CLASSES = (AFTER_THE_END, LONGER_LIFE, WITH_ADVISORY, BY_STREAM, NULLS)
 
 
 def run(world: World) -> list[Agreement]:
     """Return all comparisons."""
-    bodies = world.served(RHELDriver, 1)
-    affected = side(_without_not_affected(bodies))
+    served = world.served(RHELDriver, 1)
+    affected = side(_without_not_affected(served))
     vunnel = side(documents.vunnel(world.shared, "rhel"))
     with_oval = side(documents.vunnel(world.shared, "rhel-oval"))
     return [
-        compare(DRIVER, "vunnel 0.44", side(bodies), vunnel, (NOT_AFFECTED, *CLASSES)),
+        compare(DRIVER, "vunnel 0.44", side(served), vunnel, (NOT_AFFECTED, *CLASSES)),
         compare(DRIVER, 'vunnel 0.44, without version "0"', affected, vunnel, CLASSES),
         compare(DRIVER, 'vunnel 0.44 with OVAL, without version "0"', affected, with_oval, (*CLASSES, OF_A_MODULE)),
+        _original(world),
     ]
 
 
-def _without_not_affected(bodies: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    for body in bodies:
+def _original(world: World) -> Agreement:
+    """Compare with ten records of each of four groups, from the API's documents of the same CVEs of 2023-12."""
+    recorded = side(documents.pages(world.shared, documents.PAIRS, *(f"{GOLDEN}{n}.json" for n in (5, 6, 7, 8))))
+    folder = world.folder / "API of 2023-12"
+    (folder / API / "cve").mkdir(parents=True)
+    names = set()
+    for path, data in documents.archive_members(world.shared / "golden" / documents.PAIRS):
+        if path.startswith(GOLDEN) and ".input/" in path:
+            names.add(path.rpartition("/")[2].removesuffix(".json"))
+            (folder / API / "cve" / path.rpartition("/")[2]).write_bytes(data)
+    (folder / API / "cve.json").write_text(json.dumps([{"CVE": name} for name in sorted(names)]))
+    other = csaf_documents.advisory("RHSA-2023:0001", ["CVE-2023-0001"], [ANY_FIX])
+    csaf_documents.write_folder(folder / CSAF, "advisories", "2023-12-31", [other])
+    records, _ = Upstreams(RHELDriver, str(folder), folder / "workspace").run()
+    ours = side(_without_not_affected(list(bodies(records).values())))
+    met = {key: fields for key, fields in ours.items() if key in recorded}
+    return compare(DRIVER, 'original of 2021-04, without version "0"', met, recorded, OF_THE_ORIGINAL)
+
+
+def _without_not_affected(records: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for body in records:
         record = body["Vulnerability"]
         if fixes := [fix for fix in record["FixedIn"] if fix["Version"] != "0"]:
             yield {"Vulnerability": {**record, "FixedIn": fixes}}
 
 
-def side(bodies: Iterable[dict[str, Any]]) -> Side:
+def side(records: Iterable[dict[str, Any]]) -> Side:
     """Return the fields of records, with modules and the vendor's CVSS."""
     found: dict[str, dict[str, Any]] = {}
-    for body in bodies:
+    for body in records:
         record = body["Vulnerability"]
         fields = os_fields.of_record(body)
         fields["module"] = {(fix["Name"], fix["Version"], fix.get("Module") or "") for fix in record["FixedIn"]}

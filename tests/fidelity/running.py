@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tests.fidelity import alpine, amazon, debian, errata, kev, nvd, oval, rhel, rolling, ubuntu
+from tests.fidelity import alpine, amazon, debian, epss, errata, github, kev, nvd, oval, rhel, rolling, ubuntu
 from tests.fidelity.agreement import Agreement, DifferenceClass
 from tests.fidelity.world import World
 
@@ -16,7 +16,9 @@ SUITES: Final[dict[str, Callable[[World], list[Agreement]]]] = {
     "alpine": alpine.run,
     "amazon": amazon.run,
     "debian": debian.run,
+    "github": github.run,
     "kev": kev.run,
+    "epss": epss.run,
     "nvd": nvd.run,
     "nvd-overrides": nvd.run_with_overrides,
     "rolling": rolling.run,

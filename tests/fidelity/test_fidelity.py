@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Replay
-from tests.fidelity import running
+from tests.fidelity import running, summary
 from tests.fidelity.agreement import RECORD, Difference, DifferenceClass, compare
 from tests.fidelity.nvd_fields import attributes, in_a_range, uri
 from tests.fidelity.world import World
@@ -25,6 +25,19 @@ def test_every_difference_is_known_and_documented(suite: str, shared: Path, repl
     for driver, block in running.blocks(suite, found).items():
         text = running.document(ROOT / "docs", driver).read_text()
         assert running.in_document(text, suite) == block, f"python -m benchmarks.fidelity --write {suite}"
+    table = summary.in_document(running.document(ROOT / "docs", "README").read_text())
+    for driver, row in summary.rows(suite, found).items():
+        assert table[driver] == row, f"python -m benchmarks.fidelity --write {suite}"
+
+
+def test_every_driver_has_its_row() -> None:
+    """One that nobody's records are compared with says so; no row is left of a driver that is gone."""
+    table = summary.in_document(running.document(ROOT / "docs", "README").read_text())
+    assert list(table) == list(summary.drivers())
+    alone = {name for name, row in table.items() if row == summary.row_without_comparison(name)}
+    assert alone == {"arch", "centos", "fedora", "photon"}
+    assert set(summary.MADE_UP) <= set(table)
+    assert alone <= set(summary.MADE_UP)
 
 
 KNOWN = DifferenceClass("known", ("x",), ("b",), "it is known", "ours", holds=lambda found: found.theirs == 0)

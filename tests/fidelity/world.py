@@ -25,10 +25,11 @@ class World:
     replay: Replay
     folder: Path
 
-    def served(self, driver: type[Driver], day: int) -> list[Body]:
+    def served(self, driver: type[Driver], day: int, secrets: dict[str, str] | None = None) -> list[Body]:
         """Return the records that a new installation of a driver makes of a day's documents, before any NVD."""
         self.replay.day(day)
-        records, context = Upstreams(driver, self.replay.address, self.folder / f"{driver.name}-{day}").run()
+        workspace = self.folder / f"{driver.name}-{day}-{len(secrets or ())}"
+        records, context = Upstreams(driver, self.replay.address, workspace, secrets).run()
         assert context.skipped == {}, context.skipped
         return list(bodies(records).values())
 

@@ -411,4 +411,41 @@ def _particular() -> Iterator[Case]:
     yield Case("nvdv2 by API", "words", words, Noted("feed files are read instead"))
 
 
-CASES = [*_network(), *_contents(), *_particular()]
+def _advisories() -> Iterator[Case]:
+    """Yield archives of GitHub's database that are none, or hold what no advisory should."""
+
+    def with_first(summary: bytes) -> Callable[[World], None]:
+        rest = [good.github_member(number) for number in range(1, good.COUNT)]
+        return lambda world: world.put(good.github_archive(good.github_member(0, summary), *rest))
+
+    def with_member(name: str, **fields: Any) -> Callable[[World], None]:
+        info = tarfile.TarInfo(name)
+        for key, value in fields.items():
+            setattr(info, key, value)
+        return lambda world: world.put(good.github_archive(good.github_member(0), (info, b"")))
+
+    place = f"{good.GITHUB_FOLDER}/GHSA-2222-2222-0000/"
+    url = good.GITHUB
+    for name, summary, outcome in (
+        ("nested 100,000 deep", DEEP, Failed("ParseError", place, "recursion")),
+        ("a text of 10 MB", b'"' + b"x" * 10_000_000 + b'"', Quarantined(1, "the most is")),
+        ("a number instead of a text", b"1", Failed("ParseError", place)),
+        ("a raw NUL", b'"a\0b"', Failed("ParseError", place)),
+        ("an escaped NUL", b'"a\\u0000b"', Quarantined(1, "U\\+0000")),
+        ("broken UTF-8", b'"a\xff\xfeb"', Failed("ParseError", place)),
+    ):
+        yield Case("github", name, with_first(summary), outcome)
+    yield Case("github", "a tenth of yesterday", sized(good.COUNT // 10), Failed("GuardError", "", "max_shrink"))
+    yield Case("github", "10 times yesterday", sized(good.COUNT * 10), Failed("GuardError", "", "max_growth"))
+    outside = Failed("DownloadError", url, "leads out")
+    yield Case("github", "a member outside", with_member(f"{good.GITHUB_FOLDER}/../../../../x.json"), outside)
+    link = with_member(f"{good.GITHUB_FOLDER}/a.json", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+    yield Case("github", "a link in the archive", link, Failed("DownloadError", url, "link or device"))
+    bomb = putting(url, lambda: gzip.compress(good.tar_of_zeros(), 9, mtime=0))
+    yield Case("github", "a gzip bomb", bomb, Failed("LimitError", url, "ratio"))
+    yield Case("github", "an error page", faulty(url, body=b"<!DOCTYPE html>"), Failed("DownloadError", url, "HTML"))
+    cut = faulty(url, truncate_at=700, validators=False)
+    yield Case("github", "cut short", cut, Failed("DownloadError", url, "cut short"))
+
+
+CASES = [*_network(), *_contents(), *_particular(), *_advisories()]

@@ -13,6 +13,8 @@ from tests.drivers.nvd import sample_documents as sample
 from vulnfeeds.drivers import alpine, kev
 from vulnfeeds.drivers.alpine import AlpineDriver
 from vulnfeeds.drivers.debian.driver import ADVISORIES, TRACKER, DebianDriver
+from vulnfeeds.drivers.github.database import ARCHIVE as GITHUB
+from vulnfeeds.drivers.github.driver import GitHubDriver
 from vulnfeeds.drivers.interface import Driver
 from vulnfeeds.drivers.kev import KEVDriver
 from vulnfeeds.drivers.nvd.feeds import ADDRESS as FEED_FILES
@@ -21,6 +23,7 @@ from vulnfeeds.drivers.nvd.overrides import ADDRESS as OVERRIDES
 from vulnfeeds.drivers.nvd.plan import NVDv2Settings
 
 COUNT = 120
+GITHUB_FOLDER = "advisory-database-main/advisories/github-reviewed/2024/08"
 Documents = dict[str, bytes]
 
 MAIN = f"{alpine.SECDB}v3.19/main.json"
@@ -201,9 +204,41 @@ def of_nvd(count: int = COUNT) -> Documents:
     }
 
 
+def of_github(count: int = COUNT) -> Documents:
+    """Return the archive of GitHub's database with so many advisories."""
+    return github_archive(*(github_member(number) for number in range(count)))
+
+
+def tar_of_zeros() -> bytes:
+    """Return a tar whose one document is 40 MB of blanks."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        info = tarfile.TarInfo(f"{GITHUB_FOLDER}/a.json")
+        info.size = 40 << 20
+        archive.addfile(info, io.BytesIO(b" " * info.size))
+    return out.getvalue()
+
+
+def github_archive(*members: tuple[tarfile.TarInfo, bytes]) -> Documents:
+    """Return the archive of GitHub's database with these members."""
+    return {GITHUB: tar_gz(*members)}
+
+
+def github_member(number: int, summary: bytes = b'"Advisory"') -> tuple[tarfile.TarInfo, bytes]:
+    """Return an advisory of GitHub's database; `summary` is JSON."""
+    name = f"GHSA-2222-2222-{number:04}"
+    body = (
+        b'{"id": "%b", "modified": "2024-08-01T00:00:00Z", "published": "2024-08-01T00:00:00Z", "aliases": ["%b"], '
+        b'"summary": %b, "affected": [{"package": {"ecosystem": "npm", "name": "p%d"}, "ranges": [{"type": "SEMVER", '
+        b'"events": [{"introduced": "0"}, {"fixed": "2.0"}]}]}], "database_specific": {"severity": "HIGH"}}'
+    ) % (name.encode(), cve(number).encode(), summary, number)
+    return tarfile.TarInfo(f"{GITHUB_FOLDER}/{name}/{name}.json"), body
+
+
 DRIVERS: dict[str, tuple[Callable[[], Driver], Callable[[int], Documents]]] = {
     "alpine": (AlpineDriver, of_alpine),
     "debian": (DebianDriver, of_debian),
+    "github": (GitHubDriver, of_github),
     "kev": (KEVDriver, of_kev),
     "nvdv2": (lambda: NVDv2Driver(NVDv2Settings(source="feeds", first_year=2024, overrides=True)), of_nvd),
     "nvdv2 by API": (lambda: NVDv2Driver(NVDv2Settings(first_year=2024)), of_nvd),

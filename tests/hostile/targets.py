@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.hostile import good
+from tests.hostile import formats, good
 from vulnfeeds.api import tokens
 from vulnfeeds.api.answers import choose_encoding, matches, require_type
 from vulnfeeds.api.filters import parse_filter
@@ -87,6 +87,7 @@ _NAMES = {
     "kev": "known_exploited_vulnerabilities.json",
     "echo": "data.json",
     "walk": "walk.json",
+    "news": "releases.json",
     "page": "pages/page-0001.json",
     "arch": "all.json",
 }
@@ -230,6 +231,14 @@ def _text(parse: Callable[[str], object]) -> Target:
     return target
 
 
+def _reading(parse: Callable[[Path], None]) -> Target:
+    def target(data: bytes) -> None:
+        with _file(data, "document") as path:
+            parse(path)
+
+    return target
+
+
 def _sealed() -> bytes:
     path = _FOLDER / "good.stage"
     with stage.Stage(path) as made:
@@ -289,7 +298,7 @@ TARGETS: dict[str, tuple[Target, bytes]] = {
     ),
     "osv": (_osv, _OSV),
     "osv.page": (
-        lambda data: _parse(RockyDriver(), walk=b'{"pages": 1}', page=data),
+        lambda data: _parse(RockyDriver(), walk=b'{"pages": 1}', news=b'{"8": ""}', page=data),
         b'{"advisories": [' + _OSV.replace(b"AlmaLinux:8", b"Rocky Linux:8") + b'], "total": 1, "links": {}}',
     ),
     "pointer": (
@@ -307,6 +316,12 @@ TARGETS: dict[str, tuple[Target, bytes]] = {
     "repomd": (_repomd, _REPOMD),
     "alas": (_alas, _ALAS),
     "arch": (lambda data: _parse(ArchDriver(), arch=data), json.dumps([_AVG]).encode()),
+    "oval": (_reading(formats.read_oval), formats.OVAL),
+    "csaf": (formats.read_csaf, formats.CSAF),
+    "csaf.list": (_reading(formats.read_list), formats.LIST),
+    "rows": (_reading(formats.read_rows), formats.ROWS),
+    "hydra": (formats.read_hydra, formats.HYDRA),
+    "tree": (formats.read_tree, formats.TREE),
     "since": (_text(parse_since), b"2021-06-03T20:18:03.123456+00:00"),
     "token": (_token, tokens.encode("feed", "group", tokens.WalkToken(3, "CVE-2024-0001")).encode()),
     "filter": (_text(parse_filter), b"driver_id=debian,task_id>470,status=failed"),

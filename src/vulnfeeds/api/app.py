@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from vulnfeeds.api.databases import DatabaseRoutes
 from vulnfeeds.api.feeds import FeedRoutes
 from vulnfeeds.api.finding import Finder, SendReady
 from vulnfeeds.api.heads import Heads
@@ -23,6 +24,7 @@ from vulnfeeds.api.people import PeopleRoutes
 from vulnfeeds.api.problems import HANDLERS
 from vulnfeeds.api.ready import MEMORY, ReadyAnswers
 from vulnfeeds.api.tasks import TaskRoutes
+from vulnfeeds.publish.grypedb.archives import ArchiveFolder
 from vulnfeeds.publish.pages import PageFolder
 from vulnfeeds.store.interface import Store
 
@@ -35,11 +37,15 @@ def create_app(
     since_margin: timedelta = timedelta(hours=2),
     ready: Callable[[], bool] = lambda: True,
     memory: int = MEMORY,
+    databases: ArchiveFolder | None = None,
+    external_url: str = "",
 ) -> Starlette:
     """Return the ASGI application.
 
     `clock` gives the time in UTC; `since_margin` is how much earlier a client's `since` is taken to be; `ready` says
-    whether `/health` answers "ok"; `memory` is how many bytes of answers are kept in memory.
+    whether `/health` answers "ok"; `memory` is how many bytes of answers are kept in memory;
+    `databases` is where Grype databases are built into, `external_url` the address under which clients reach the
+    service, "" for the one that they name themselves.
     """
     answers, heads = ReadyAnswers(memory), Heads(store)
     finder = Finder(answers, heads)
@@ -48,6 +54,7 @@ def create_app(
     health = HealthRoutes(store, ready)
     people = PeopleRoutes(store, clock)
     lookups = LookupRoutes(store)
+    grypedb = DatabaseRoutes(databases, external_url)
     routes = [
         Route("/", health.ping),
         Route("/health", health.health),
@@ -60,6 +67,10 @@ def create_app(
         Route("/search", lookups.search),
         Route("/tasks", tasks.tasks),
         Route("/tasks/{task_id}", tasks.task),
+        Route("/databases/grypedb", grypedb.listing),
+        Route("/databases/grypedb/{name}", grypedb.archive),
+        Route("/databases/v6/latest.json", grypedb.latest),
+        Route("/databases/v6/{name}", grypedb.archive),
         Route("/swagger.json", people.swagger),
         Route("/docs", people.docs),
         Route("/status", people.status),

@@ -28,6 +28,7 @@ from vulnfeeds.api.times import show
 from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken
 from vulnfeeds.api.walks import Place, Walks, is_name, require_feed
 from vulnfeeds.errors import NotFoundError
+from vulnfeeds.publish.lifecycles import Lifecycles
 from vulnfeeds.publish.pages import PageFolder, PageGoneError, closing
 from vulnfeeds.publish.splice import Encoding, splice
 from vulnfeeds.records import canonical
@@ -56,6 +57,7 @@ class FeedRoutes:
         self._places: Shared[tuple[str, str, WalkToken], Place] = Shared()
         self._makings: Shared[Page | Delta, Coded] = Shared()
         self._walks = Walks(store)
+        self._lifecycles = Lifecycles(store)
         self._clock = clock
         self._margin = since_margin
 
@@ -68,8 +70,7 @@ class FeedRoutes:
     async def groups(self, request: Request) -> Response:
         """Answer the groups of a feed, all of them."""
         feed = request.path_params["feed"]
-        names = await run_in_threadpool(self._group_names, feed)
-        listed = [_listed(name, catalog.describe_group(feed, name)) for name in names]
+        listed = await run_in_threadpool(self._listed_groups, feed)
         return answer(request, canonical.encode({"groups": listed, "next_token": ""}))
 
     async def page(self, request: Request) -> Response:
@@ -182,11 +183,18 @@ class FeedRoutes:
         numbers, page = self._walks.delta(wanted.feed, wanted.group, token, wanted.limit)
         return numbers, code(page, wanted.wish)
 
-    def _group_names(self, feed: str) -> list[str]:
+    def _listed_groups(self, feed: str) -> list[dict[str, Any]]:
         rows = self._store.groups(feed) if is_name(feed) else []
         if not rows:
             require_feed(self._store, feed)
-        return [row.name for row in rows]
+        supported = self._lifecycles.of(rows)
+        return [
+            {
+                **_listed(row.name, catalog.describe_group(feed, row.name)),
+                **msgspec.to_builtins(supported.get((feed, row.name), {})),
+            }
+            for row in rows
+        ]
 
     def _record(self, feed: str, group: str, key: str, *, history: bool) -> bytes:
         self._walks.head(feed, group)

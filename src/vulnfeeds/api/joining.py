@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from vulnfeeds.errors import BadRequestError
-from vulnfeeds.records import nvd
+from vulnfeeds.records import epss, nvd
 from vulnfeeds.store.interface import Store
 
 _CVE: Final = "CVE-"
@@ -64,6 +64,7 @@ class _Weak(msgspec.Struct):
 
 _scored = msgspec.json.Decoder(_Scored)
 _weak = msgspec.json.Decoder(_Weak)
+_likelihood = msgspec.json.Decoder(epss.Score)
 
 
 def _cvss(body: bytes) -> list[dict[str, Any]] | None:
@@ -86,8 +87,14 @@ def _cwe(body: bytes) -> list[str] | None:
     return sorted(value for value in values if value.startswith("CWE-")) or None
 
 
+def _epss(body: bytes) -> dict[str, float]:
+    score = _likelihood.decode(body)
+    return {"epss": score.epss, "percentile": score.percentile}
+
+
 JOINS: Final[dict[str, Join]] = {
     "kev": Join("kev", "kev:known-exploited", msgspec.Raw),
+    "epss": Join("epss", "epss:scores", _epss),
     "cvss": Join("nvdv2", "nvdv2:cves", _cvss),
     "cwe": Join("nvdv2", "nvdv2:cves", _cwe),
 }

@@ -37,7 +37,7 @@ _LANGUAGES: Final = {
     "pub": "dart",
     "pypi": "python",
     "swift": "swift",
-    "githubactions": "actions",
+    "githubactions": "github-action",
 }
 """Types of purl to GitHub's ecosystems, as the groups of feed `github` are named."""
 _DISTRIBUTIONS: Final = {

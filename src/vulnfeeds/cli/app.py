@@ -92,6 +92,7 @@ def build(only: str | None = None) -> App:
             app.command(pkgutil.resolve_name(f"vulnfeeds.cli.{place}"))
     if only not in _COMMANDS:
         _add_driver(app)
+        _add_grypedb(app)
         _add_config(app)
         _add_quarantine(app)
         app.register_install_completion_command(help="Install completion for the shell that runs this.")
@@ -104,6 +105,18 @@ def _add_driver(app: App) -> None:
     driver = App(name="driver", help="One driver by itself: try it without a store.")
     driver.command(trying.test)
     app.command(driver)
+
+
+def _add_grypedb(app: App) -> None:
+    from vulnfeeds.cli import databases
+
+    grypedb = App(name="grypedb", help="The database that grype downloads: build, check, list, compare, export.")
+    grypedb.command(databases.build)
+    grypedb.command(databases.check)
+    grypedb.command(databases.list_archives, name="list")
+    grypedb.command(databases.diff)
+    grypedb.command(databases.export)
+    app.command(grypedb)
 
 
 def _add_config(app: App) -> None:

@@ -17,7 +17,7 @@ from vulnfeeds.records.handles import Kind
 DEFAULT_LIMIT = 100
 _MOST_PRODUCTS = 5
 _OUTPUT = Output()
-_Joins = Annotated[str, Parameter(name="--with", help="Joined to each CVE, by comma: kev,cvss,cwe.")]
+_Joins = Annotated[str, Parameter(name="--with", help="Joined to each CVE, by comma: kev,epss,cvss,cwe.")]
 _Limit = Annotated[int, Parameter(help="Most records to show.")]
 _COLUMNS = {
     "group": "GROUP",

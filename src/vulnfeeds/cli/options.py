@@ -38,7 +38,8 @@ class Listening(Options):
 
     host: Annotated[str | None, Parameter(help="Address to listen on.")] = None
     port: Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")] = None
+    profile: Annotated[str | None, Parameter(help="A purpose that presets other settings: grype.")] = None
 
     def flags(self) -> dict[str, Any]:
         """Return the options that stand for settings."""
-        return {**super().flags(), "host": self.host, "port": self.port}
+        return {**super().flags(), "host": self.host, "port": self.port, "profile": self.profile}

@@ -14,6 +14,8 @@ from vulnfeeds.cli.compose import list_hosts, open_reader, read_settings
 from vulnfeeds.cli.options import Output
 from vulnfeeds.cli.terminal import Terminal
 from vulnfeeds.errors import BadRequestError, NotFoundError
+from vulnfeeds.publish.lifecycles import Lifecycles
+from vulnfeeds.records.lifecycle import Support
 from vulnfeeds.store.interface import GroupRow, RecordVersion, Store, TaskFilter
 
 DEFAULT_LIMIT = 20
@@ -53,7 +55,8 @@ def groups(feed: str | None = None, /, *, output: Output = _OUTPUT) -> None:
         found = store.groups(feed)
         if feed is not None and not found and feed not in {row.name for row in store.feeds()}:
             raise NotFoundError(f"no feed {feed!r} in this store")
-    rows = [_renamed(group) for group in found]
+        supported = Lifecycles(store).of(found)
+    rows = [_renamed(group, supported.get((group.feed, group.name), Support())) for group in found]
     Terminal(as_json=output.json).rows(
         {
             "feed": "FEED",
@@ -63,6 +66,7 @@ def groups(feed: str | None = None, /, *, output: Output = _OUTPUT) -> None:
             "sequence": "SEQUENCE",
             "published_at": "PUBLISHED",
             "frozen_at": "FROZEN",
+            "eol": "END OF LIFE",
         },
         rows,
         nothing="no groups yet",
@@ -203,9 +207,9 @@ def hosts(
     )
 
 
-def _renamed(group: GroupRow) -> dict[str, Any]:
+def _renamed(group: GroupRow, support: Support) -> dict[str, Any]:
     row = msgspec.structs.asdict(group)
-    return {"feed": row.pop("feed"), "group": row.pop("name"), **row}
+    return {"feed": row.pop("feed"), "group": row.pop("name"), **row, **msgspec.structs.asdict(support)}
 
 
 def _of_group(store: Store, head: GroupRow, limit: int, since: str | None) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 from cyclopts import App
@@ -62,6 +62,27 @@ def meanings(kind: type[Any]) -> dict[str, str]:
     return found
 
 
+_SELECTION: Final = """
+`include`, `exclude` and `rename` work for every driver. What an upstream lists is served as soon as it lists it; a
+group that is excluded is not fetched where upstream has a document for it alone. If it was published it is frozen: it
+goes on being served as it is, and each task of the driver says so (`left_out`). Patterns go by the names before
+`rename`.
+
+```toml
+[driver.ubuntu]
+include = ["20.04", "2[24].*"]       # with ubuntu:20.04+esm and the like
+exclude = ["22.10", "*+esm"]
+
+[driver.debian]
+rename = {"unstable" = "sid"}        # records name debian:sid, too; debian:unstable stays as it is
+```
+
+A client finds a group by its name: one that looks for `debian:unstable` gets nothing new from `debian:sid`. Two
+groups that would have the same name fail the run. Drivers read each other's groups by their usual names, so renaming
+`nvdv2:cves` takes the severities of NVD from the others.
+"""
+
+
 def configuration(registry: Registry) -> str:
     """Return the settings reference as Markdown."""
     lines = [_PREAMBLE, "## Top level\n\n", *_table(Settings, ())]
@@ -70,8 +91,9 @@ def configuration(registry: Registry) -> str:
         lines += [f"\n## `[{name}]`\n\n{text}\n\n", *_table(kind, (name,))]
     lines += [
         "\n## `[driver.NAME]` for every driver\n\n",
-        "Limits of a run and the guards that it must pass before it publishes.\n\n",
+        "Limits of a run, the guards that it must pass before it publishes, and the groups that are served.\n\n",
         *_table(DriverSettings, ("driver", "NAME")),
+        _SELECTION,
     ]
     for name, driver in registry.items():
         inherited = {field.name: field.default for field in msgspec.structs.fields(DriverSettings)}
@@ -81,6 +103,10 @@ def configuration(registry: Registry) -> str:
             lines += _table(driver.Settings, ("driver", name), only={field.name for field in own})
         else:
             lines.append("No settings beyond those of every driver.\n")
+        for field in own:
+            if kind := _named_tables(field):
+                path = ("driver", name, field.name, "NAME")
+                lines += [f"\n### `[{'.'.join(path)}]`\n\n{inspect.getdoc(kind)}\n\n", *_table(kind, path)]
     return "".join(lines)
 
 
@@ -137,6 +163,8 @@ def _plain(value: Any) -> Any:
         return hide_password(value)
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return _plain(msgspec.structs.asdict(value))
     return value
 
 
@@ -160,6 +188,12 @@ def _entry(field: msgspec.structs.FieldInfo, meaning: dict[str, str]) -> list[st
 
 def _differs(field: msgspec.structs.FieldInfo, inherited: dict[str, Any]) -> bool:
     return field.name not in inherited or field.default != inherited[field.name]
+
+
+def _named_tables(field: msgspec.structs.FieldInfo) -> type[msgspec.Struct] | None:
+    """Return the form of the tables of a setting that holds tables by the operator's own names, else None."""
+    inner = get_args(field.type)[1:] if get_origin(field.type) is dict else ()
+    return inner[0] if inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct) else None
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Final
 
 import msgspec
 
+from vulnfeeds.cli.building import DatabaseRun
 from vulnfeeds.cli.compose import build_driver, prepare_home
 from vulnfeeds.cli.entering import RunOrder, enter_run
 from vulnfeeds.cli.progress import Watcher
@@ -19,8 +21,11 @@ from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.cycle import CycleResult, run_cycle
 from vulnfeeds.sync.indexing import catch_up
 from vulnfeeds.sync.outcome import COMPLETED
-from vulnfeeds.sync.schedule import seconds_until_due
+from vulnfeeds.sync.schedule import longest_first, seconds_until_due
 from vulnfeeds.sync.worker import RunOutcome, supervise
+
+_REMEMBERED: Final = 12
+"""Runs of a driver of which the longest tells how long one may take: most have no news and end at once."""
 
 
 class Cycles:
@@ -38,14 +43,20 @@ class Cycles:
         # On a live terminal the lines of a run's process would break what is drawn; its task says how it went.
         self._child_level = "error" if type(watcher) is not Watcher else settings.log_level
         prepare_home(settings)
+        self._final = None
+        if settings.grypedb.enabled:
+            self._final = DatabaseRun(settings, store, watcher, stop, self._child_level)
 
-    def run(self, only: Collection[str] | None = None, *, forced: bool = False) -> CycleResult:
-        """Run the drivers that are on, or those of `only`, and return when all have ended."""
+    def run(self, only: Collection[str] | None = None, *, forced: bool = False, publish: bool = True) -> CycleResult:
+        """Run the drivers that are on, or those of `only`, and return when all have ended.
+
+        `publish` false leaves out what is made of the records afterwards (the Grype database).
+        """
         chosen = [driver.name for driver in self._drivers if only is None or driver.name in only]
         self._watcher.cycle_began(chosen)
         ended = run_cycle(
             self._store,
-            self._drivers,
+            longest_first(self._drivers, {driver.name: self._seconds(driver.name) for driver in self._drivers}),
             self._start,
             workers=self._settings.workers,
             only=only,
@@ -53,6 +64,7 @@ class Cycles:
             patience_seconds=self._settings.dependency_patience_seconds,
             disabled=self._disabled,
             stop=self._stop,
+            final=self._final if publish else None,
         )
         self._watcher.cycle_ended(ended)
         return ended
@@ -82,6 +94,11 @@ class Cycles:
         last = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=1)
         started = last[0].started_at.replace(tzinfo=UTC).timestamp() if last else None
         return seconds_until_due(now, started, self._settings.driver_sync)
+
+    def _seconds(self, driver: str) -> float:
+        runs = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=_REMEMBERED)
+        took = [(run.ended_at - run.started_at).total_seconds() for run in runs if run.ended_at is not None]
+        return max(took, default=0.0)
 
     def _start(self, driver: Driver, task_id: int, forced: bool) -> RunOutcome:
         self._watcher.began(driver.name)

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from vulnfeeds.api.app import create_app
 from vulnfeeds.cli import logs
+from vulnfeeds.cli.building import folder_of
 from vulnfeeds.cli.compose import of_sample, open_writer, prepare_home, read_settings
 from vulnfeeds.cli.listening import Server, address_of, bind
 from vulnfeeds.cli.options import Listening
@@ -88,6 +89,8 @@ def _serve(
         since_margin=timedelta(seconds=settings.since_margin_seconds),
         ready=lambda: not stop.is_set(),
         memory=settings.answers_memory_mb * _MB,
+        databases=folder_of(settings),
+        external_url=settings.external_url,
     )
     server = Server(app, listening, stop, failed, patience_seconds=settings.client_patience_seconds)
     work = _Syncing(settings, registry, terminal, store, pages, stop) if syncing else _Upkeep(store, pages, stop)

@@ -47,7 +47,7 @@ def sync(
     with open_writer(settings) as store:
         try:
             cycles = Cycles(settings, registry, store, watcher, stop)
-            ended = cycles.run(drivers or None, forced=force)
+            ended = cycles.run(drivers or None, forced=force, publish=not drivers)
         finally:
             watcher.close()
         if not stop.is_set():

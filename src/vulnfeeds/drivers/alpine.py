@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from vulnfeeds.drivers.formats import secdb
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.errors import ParseError, StatusError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.vulnerability import NOT_AFFECTED, FixedIn, OSRecord, Vulnerability, sort_fixes
 
@@ -44,6 +44,8 @@ _FETCHED = "fetched.json"
 class AlpineSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver alpine."""
 
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^([0-9]{1,4}\.[0-9]{1,4}|edge)$")], ...] = ()
+    """Releases that are asked for besides those that the index lists."""
     not_affected: bool = True
     """Serve fixes with version "0": the package was never affected, whatever NVD says."""
 
@@ -58,6 +60,8 @@ class _Fetched(msgspec.Struct):
     unavailable: dict[str, str]
     """Releases that could not be had, and why."""
     rejections: list[str]
+    rejected: dict[str, int]
+    """How many rejections each file of them has."""
 
 
 class AlpineDriver(Driver):
@@ -75,8 +79,8 @@ class AlpineDriver(Driver):
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring every release's files; a release that cannot be had whole is left out, unless none can."""
         releases = self._releases(context)
-        rejections, marks = self._rejections(context)
-        fetched = _Fetched(releases={}, digests={}, unavailable={}, rejections=rejections)
+        fetched = _Fetched(releases={}, digests={}, unavailable={}, rejections=[], rejected={})
+        marks = self._rejections(context, fetched)
         failure: UpstreamError | None = None
         for done, release in enumerate(releases):
             context.report("fetch", done, len(releases))
@@ -102,6 +106,7 @@ class AlpineDriver(Driver):
                 (package, cve.upper())
                 for name in fetched.rejections
                 for package, cve in secdb.read_lists(context.workspace / name)
+                if _is_cve(context, cve)
             }
         )
         for release, reason in fetched.unavailable.items():
@@ -120,15 +125,17 @@ class AlpineDriver(Driver):
     # --- fetching ---------------------------------------------------------------------------------------------
 
     def _releases(self, context: Context) -> list[str]:
-        """Return the releases that the index lists, oldest first, edge last."""
+        """Return the releases that the index lists and the settings want, oldest first, edge last."""
         links = _links(context, SECDB, context.workspace / "index.html")
         found = {match[1] or match[2] for link in links if (match := _RELEASE.fullmatch(link))}
         if not found:
             raise ParseError(SECDB, "the index lists no release")
         if len(found) > _MOST_RELEASES:
             raise ParseError(SECDB, f"the index lists {len(found)} releases; {_MOST_RELEASES} are plausible")
+        found.update(self.settings.releases)
+        served = [release for release in found if self.settings.serves(f"alpine:{release}")]
         return sorted(
-            found, key=lambda name: [int(part) for part in name.split(".")] if name != "edge" else [1 << 30]
+            served, key=lambda name: [int(part) for part in name.split(".")] if name != "edge" else [1 << 30]
         )
 
     def _release(self, context: Context, release: str) -> dict[str, str]:
@@ -159,20 +166,23 @@ class AlpineDriver(Driver):
                 found[match[1]] = match[2]
         missing = [name for name in wanted if name not in found]
         if missing:
+            forget(context.workspace / folder / "index.html")
             raise UpstreamError(url, f"the index of the release does not list {' and '.join(missing)}")
         return found
 
-    def _rejections(self, context: Context) -> tuple[list[str], dict[str, str]]:
+    def _rejections(self, context: Context, fetched: _Fetched) -> dict[str, str]:
         """Bring the rejections, or go on with the last copies: releases are worth publishing without them."""
-        names: list[str] = []
         marks: dict[str, str] = {}
-        before = context.checkpoint.cursor.get("rejections", []) if context.checkpoint else []
+        cursor = context.checkpoint.cursor if context.checkpoint else {}
+        before: list[str] = cursor.get("rejections", [])
+        counts: dict[str, int] = cursor.get("rejected", {})
         for repository in REPOSITORIES:
             name = f"rejections-{repository}.yaml"
             target = context.workspace / name
             try:
                 url = f"{REJECTIONS}{repository}.yaml"
                 context.fetcher.download(url, target, limits=_PAGE_LIMITS, expect=("text",))
+                fetched.rejected[name] = _count(context, url, target, counts.get(name, 0))
             except UpstreamError as error:
                 gone = isinstance(error, StatusError) and error.status == 404
                 if name in before and not gone and not target.exists():
@@ -181,21 +191,23 @@ class AlpineDriver(Driver):
                 kept = "the last copy is used" if target.exists() else "none are applied"
                 context.note(f"rejections of {repository} could not be had ({error}); {kept}")
             if target.exists():
-                names.append(name)
+                fetched.rejections.append(name)
+                fetched.rejected.setdefault(name, counts.get(name, 0))
                 marks[name] = hashlib.sha256(target.read_bytes()).hexdigest()
-        return names, marks
+        return marks
 
     def _checkpoint(self, context: Context, fetched: _Fetched) -> Checkpoint | Unchanged:
         """Return the digests as they will be published; those of releases left out stay as they are."""
         published = _published(context)
         kept = {name: mark for name, mark in published.items() if name in fetched.unavailable}
         digests = {**kept, **fetched.digests}
-        if digests == published:
+        if context.checkpoint is not None and digests == published:
             for release, reason in fetched.unavailable.items():
                 context.skip(FEED, f"alpine:{release}", reason)
             return UNCHANGED
         return Checkpoint(
-            fingerprint=_digest(digests), cursor={"releases": digests, "rejections": fetched.rejections}
+            fingerprint=_digest(digests),
+            cursor={"releases": digests, "rejections": fetched.rejections, "rejected": fetched.rejected},
         )
 
     # --- parsing ----------------------------------------------------------------------------------------------
@@ -232,6 +244,28 @@ def _links(context: Context, url: str, target: Path) -> list[str]:
     tags = _LINK.findall(target.read_text("utf-8", errors="replace"))
     found = [unescape("".join(href.groups(""))) for tag in tags if (href := _HREF.search(tag))]
     return [link.removeprefix(url).removeprefix("./") for link in found]
+
+
+def _is_cve(context: Context, rejected: str) -> bool:
+    """Tell whether a rejected id is one; others are counted, and make no record of their own."""
+    if _CVE.fullmatch(rejected.upper()) is None:
+        context.unknown("rejected id", rejected)
+        return False
+    return True
+
+
+def _count(context: Context, url: str, path: Path, before: int) -> int:
+    """Return how many rejections a file has; a file of lines that is cut short is as good a file as a whole one.
+
+    Raises ParseError when it has clearly fewer than `before`: what was rejected would be affected again.
+    """
+    found = sum(1 for _ in secdb.read_lists(path))
+    if before - found > max(1, before // 10) and not context.forced:
+        raise ParseError(url, f"has {found} rejections, {before} at the last run; a forced run takes it as it is")
+    if not path.read_bytes().endswith(b"\n"):
+        context.note(f"{url} ends within a line, so it may be cut short")
+        forget(path)
+    return found
 
 
 def _published(context: Context) -> dict[str, str]:

@@ -59,7 +59,8 @@ class Documents:
             **{name: mark for name, mark in published.items() if name in fetched.unavailable},
             **fetched.digests,
         }
-        if digests == published and all(name in self._groups() for name in digests):
+        is_first = self._context.checkpoint is None
+        if not is_first and digests == published and all(name in self._groups() for name in digests):
             self._skip_unavailable(fetched)
             return UNCHANGED
         text = "\n".join(f"{name} {mark}" for name, mark in sorted(digests.items()))

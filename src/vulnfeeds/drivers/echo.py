@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 from sys import intern
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
-import ijson
 import msgspec
 
-from vulnfeeds.drivers.formats.depth import ShallowJSON
+from vulnfeeds.drivers.formats import rows
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.drivers.rolling import FEED, KINDS, RollingSettings, common_page
 from vulnfeeds.errors import ParseError
@@ -27,9 +25,6 @@ from vulnfeeds.records.vulnerability import NO_FIX, NOT_AFFECTED, FixedIn, OSRec
 
 ADDRESS: Final = "https://advisory.echohq.com/data.json"
 GROUP: Final = "echo:rolling"
-MAX_DEPTH: Final = 16
-"""Deepest nesting of lists and objects that is read; true documents have 3 levels."""
-
 _FILE: Final = "data.json"
 _LIMITS: Final = Limits(max_bytes=512 << 20)
 _TEMPORARY: Final = "TEMP-"
@@ -70,7 +65,7 @@ class EchoDriver(Driver):
     def parse(self, context: Context) -> Iterator[Record]:
         """Yield one record for each id; ids that are only temporary have none."""
         states: dict[str, list[_State]] = defaultdict(list)
-        for package, said in _packages(context.workspace / _FILE):
+        for package, said in rows.read_packages(context.workspace / _FILE, _Said):
             for word, state in said.items():
                 if not word.startswith(_TEMPORARY):
                     version = (state.fixed_version or "").strip() or NO_FIX
@@ -112,24 +107,3 @@ def _severity(context: Context, word: str) -> Severity:
     if found == "Unknown" and word.lower() not in ("", "unknown"):
         context.unknown("severity", word)
     return found
-
-
-def _packages(path: Path) -> Iterator[tuple[str, dict[str, _Said]]]:
-    """Yield each package with what is said of it; only one package is in memory at a time."""
-    seen: set[str] = set()
-    with path.open("rb") as file:
-        try:
-            for package, value in ijson.kvitems(ShallowJSON(file, path.name, MAX_DEPTH), "", use_float=True):
-                if package in seen:
-                    raise ParseError(path.name, f"package {package} is given twice")
-                seen.add(package)
-                yield package, _said(value, path.name, package)
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise ParseError(path.name, f"not JSON after {len(seen)} packages: {error}") from error
-
-
-def _said(value: Any, name: str, package: str) -> dict[str, _Said]:
-    try:
-        return msgspec.convert(value, dict[str, _Said])
-    except msgspec.ValidationError as error:
-        raise ParseError(f"{name} package {package}", str(error)) from error

@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from vulnfeeds.drivers.formats import updateinfo
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Mode, Unchanged
 from vulnfeeds.errors import ParseError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest, of_word
 from vulnfeeds.records.vulnerability import (
@@ -34,6 +33,8 @@ UPDATES: Final = "https://dl.fedoraproject.org/pub/fedora/linux/updates/"
 LINK: Final = "https://bodhi.fedoraproject.org/updates/"
 
 _FETCHED = "fetched.json"
+_INDEX = "repomd.xml"
+_ADVISORIES = "updateinfo"
 _INDEX_LIMITS: Final = Limits(max_bytes=8 << 20)
 _FILE_LIMITS: Final = Limits(max_bytes=512 << 20)
 _MOST_RELEASES: Final = 100
@@ -48,10 +49,8 @@ _AT_ONCE: Final = 500
 class FedoraSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver fedora."""
 
-    include: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Patterns of releases to read: `42`, `4?`."""
-    exclude: list[str] = msgspec.field(default_factory=list)
-    """Patterns of releases to leave out."""
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,3}$")], ...] = ()
+    """Releases that are asked for besides those that upstream lists."""
 
 
 class _Fetched(msgspec.Struct):
@@ -87,22 +86,24 @@ class FedoraDriver(Driver):
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the advisories of each release; one that cannot be had is left out, unless none can."""
         fetched = _Fetched()
+        published = _published(context)
         failure: UpstreamError | ParseError | None = None
         releases = self._releases(context)
         for done, release in enumerate(releases):
             context.report("fetch", done, len(releases))
             try:
-                fetched.digests[release] = _bring(context, release)
+                fetched.digests[release] = _bring(context, release, published.get(release, ""))
             except (UpstreamError, ParseError) as error:
+                forget(context.workspace / release / _INDEX)
+                forget(context.workspace / release / _ADVISORIES)
                 failure = error
                 fetched.unavailable[release] = str(error)
         if failure is not None and not fetched.digests:
             raise failure
         (context.workspace / _FETCHED).write_bytes(msgspec.json.encode(fetched))
-        published = _published(context)
         kept = {release: mark for release, mark in published.items() if release in fetched.unavailable}
         digests = {**kept, **fetched.digests}
-        if digests == published:
+        if context.checkpoint is not None and digests == published:
             for release, reason in fetched.unavailable.items():
                 context.skip(FEED, f"fedora:{release}", reason)
             return UNCHANGED
@@ -125,7 +126,7 @@ class FedoraDriver(Driver):
             wanted = sorted(issues)
             for first in range(0, len(wanted), _AT_ONCE):
                 keys = wanted[first : first + _AT_ONCE]
-                before = context.published.bodies(FEED, group, keys)
+                before = context.published.bodies(FEED, context.selection.name(group) or group, keys)
                 for key in keys:
                     yield _record(group, key, issues[key], before.get(key))
 
@@ -137,28 +138,29 @@ class FedoraDriver(Driver):
         listed = set(_RELEASE.findall(brought.path.read_text("utf-8", errors="replace")))
         if not listed or len(listed) > _MOST_RELEASES:
             raise ParseError(UPDATES, f"{len(listed)} releases; between 1 and {_MOST_RELEASES} are plausible")
-        return sorted(filter(self._wanted, listed), key=int)
-
-    def _wanted(self, release: str) -> bool:
-        return any(fnmatchcase(release, pattern) for pattern in self.settings.include) and not any(
-            fnmatchcase(release, pattern) for pattern in self.settings.exclude
-        )
+        listed.update(self.settings.releases)
+        return sorted((release for release in listed if self.settings.serves(f"fedora:{release}")), key=int)
 
 
-def _bring(context: Context, release: str) -> str:
-    """Bring the advisories of a release; return their sha256, "" when there are none yet."""
+def _bring(context: Context, release: str, published: str) -> str:
+    """Bring the advisories of a release; return their sha256, "" when there are none yet.
+
+    `published` is that of the last run that published. Raises UpstreamError or ParseError when they cannot be had.
+    """
     base = f"{UPDATES}{release}/Everything/x86_64/"
     folder = context.workspace / release
     index = context.fetcher.download(
-        f"{base}{updateinfo.INDEX}", folder / "repomd.xml", limits=_INDEX_LIMITS, expect=("xml",)
+        f"{base}{updateinfo.INDEX}", folder / _INDEX, limits=_INDEX_LIMITS, expect=("xml",)
     )
     location = updateinfo.find(index.path, f"{base}{updateinfo.INDEX}")
     if location is None:
+        if published:
+            raise ParseError(f"{base}{updateinfo.INDEX}", "the index names no updateinfo, though one was published")
         context.note(f"fedora:{release}: the repository has no advisories yet")
         return ""
     url = f"{base}{location.path}"
     kinds = ("xml", "gzip", "xz", "zstd", "bzip2")
-    brought = context.fetcher.download(url, folder / "updateinfo", limits=_FILE_LIMITS, expect=kinds)
+    brought = context.fetcher.download(url, folder / _ADVISORIES, limits=_FILE_LIMITS, expect=kinds)
     updateinfo.verify(brought.path, location, url)
     return brought.sha256
 
@@ -166,7 +168,10 @@ def _bring(context: Context, release: str) -> str:
 def _issues(context: Context, release: str) -> dict[str, _Issue]:
     """Return what a release's document says by CVE; of each update only names and versions are kept."""
     issues: dict[str, _Issue] = {}
-    for update in updateinfo.read(context.workspace / release / "updateinfo", f"fedora:{release} updateinfo"):
+    place = f"fedora:{release} updateinfo.xml"
+    empty = True
+    for update in updateinfo.read(context.workspace / release / _ADVISORIES, place):
+        empty = False
         if update.kind != "security":
             continue
         if not _UPDATE.fullmatch(update.id):
@@ -183,6 +188,8 @@ def _issues(context: Context, release: str) -> dict[str, _Issue]:
             issue.severities.append(severity)
             for build in builds:
                 issue.fixes.setdefault(build, []).append(update.id)
+    if empty:
+        context.note(f"{place} holds no update; the records of the last runs stay")
     return issues
 
 

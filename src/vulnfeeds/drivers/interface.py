@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
+from vulnfeeds.drivers.selection import Selection
 from vulnfeeds.fetch.interface import Fetcher
 from vulnfeeds.records.record import Record
 
@@ -61,6 +62,22 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Largest part of a group's records that one run may update (guard); counts above 1000 only."""
     max_quarantined: float = 0.01
     """Largest part of a run's records that may go to quarantine before the whole run does; counts above 20 only."""
+    include: tuple[str, ...] = ("*",)
+    """Groups that are served, by name or pattern: `alpine:3.18`, or what stands behind the colon (`3.18`, `3.*`).
+    That means groups with a plus sign and more behind it, too (`22.04`: `22.04+esm`)."""
+    exclude: tuple[str, ...] = ()
+    """Groups that are left out although `include` names them; what was published of them stays as it is."""
+    rename: dict[str, str] = {}
+    """New name by name of a group (`"3.18" = "3.18-old"`); the old group stays as it is."""
+
+    @property
+    def selection(self) -> Selection:
+        """Return which groups are served under which names, for one run."""
+        return Selection(self.include, self.exclude, self.rename)
+
+    def serves(self, group: str) -> bool:
+        """Tell whether a group is served, by the name that the driver gives it (`alpine:3.18`)."""
+        return self.selection.serves(group)
 
 
 class Published(Protocol):
@@ -91,6 +108,7 @@ class Context:
         checkpoint: Checkpoint | None = None,
         secrets: dict[str, str] | None = None,
         forced: bool = False,
+        selection: Selection | None = None,
         report: Callable[[str, int, int | None], None] = lambda phase, done, total: None,
         now: Callable[[], float],
     ) -> None:
@@ -104,6 +122,8 @@ class Context:
         """Tokens from the environment, by name (`NVD_API_KEY`, `GITHUB_TOKEN`)."""
         self.forced = forced
         """The operator asked for a whole run: ignore the checkpoint's fingerprint."""
+        self.selection = selection or Selection()
+        """The groups that the settings want; what the driver says of others is passed over."""
         self.now = now
         """Seconds since the epoch."""
         self._report = report
@@ -114,11 +134,13 @@ class Context:
 
     def cover(self, feed: str, group: str) -> None:
         """Say that this run reports the whole of a group, so that what it does not report is withdrawn (FULL)."""
-        self.covered.add((feed, group))
+        if name := self.selection.name(group):
+            self.covered.add((feed, name))
 
     def skip(self, feed: str, group: str, reason: str) -> None:
         """Say that a group of ours could not be had this time: it stays as it is, and the task says why."""
-        self.skipped[(feed, group)] = reason
+        if name := self.selection.name(group):
+            self.skipped[(feed, name)] = reason
 
     def note(self, text: str) -> None:
         """Add a line to the task's result that an operator should see (a missing year, a shorter list).

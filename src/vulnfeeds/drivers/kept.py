@@ -91,9 +91,9 @@ class KeptDocuments:
         """Forget a document."""
         self._connection.execute("DELETE FROM document WHERE name = ?", (name,))
 
-    def drop_all(self) -> None:
-        """Forget all documents; the marks of the store stay."""
-        self._connection.execute("DELETE FROM document")
+    def drop_others(self, mark: str) -> int:
+        """Forget the documents that do not carry this mark; return how many they were."""
+        return self._connection.execute("DELETE FROM document WHERE mark != ?", (mark,)).rowcount
 
     def find(self, name: str) -> Kept | None:
         """Return what is known of a document, None when it was never had."""

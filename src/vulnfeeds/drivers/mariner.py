@@ -13,8 +13,7 @@ import msgspec
 from vulnfeeds.drivers.documents import Documents
 from vulnfeeds.drivers.formats import oval
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, DriverSettings, Unchanged
-from vulnfeeds.drivers.selection import ReleaseSettings
-from vulnfeeds.errors import ParseError
+from vulnfeeds.errors import ParseError, StatusError, UpstreamError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest
@@ -37,6 +36,9 @@ RELEASES: Final[dict[str, str]] = {
     "3.0": "azurelinux-3.0-oval.xml",
 }
 """Document by release."""
+FIRST_UNKNOWN: Final = 4
+"""Major version of the release after those; from there on names are tried."""
+_MOST_UNKNOWN: Final = 10
 
 SEVERITIES: Final[dict[str, Severity]] = {
     "low": "Low",
@@ -61,7 +63,7 @@ _BELOW: Final = "<"
 _LIMITS: Final = Limits(max_bytes=512 << 20)
 
 
-class MarinerSettings(ReleaseSettings, frozen=True, kw_only=True):
+class MarinerSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver mariner."""
 
     releases: dict[str, str] = msgspec.field(default_factory=dict)
@@ -84,10 +86,9 @@ class MarinerDriver(Driver):
 
     def fetch(self, context: Context) -> Checkpoint | Unchanged:
         """Bring the document of every release; one that cannot be had is left out, unless none can."""
-        table = {**RELEASES, **self.settings.releases}
-        addresses = {
-            release: (f"{FOLDER}{name}",) for release, name in table.items() if name and self.settings.serves(release)
-        }
+        table = {**RELEASES, **_next_releases(context), **self.settings.releases}
+        served = [release for release in table if self.settings.serves(f"mariner:{release}")]
+        addresses = {release: (f"{FOLDER}{table[release]}",) for release in served if table[release]}
         return Documents(context, FEED).fetch(addresses, limits=_LIMITS, expect=KINDS)
 
     def parse(self, context: Context) -> Iterator[Record]:
@@ -118,6 +119,28 @@ class MarinerDriver(Driver):
             description="\n".join(texts) if self.settings.descriptions else "",
         )
         return Record(feed=FEED, group=group, key=cve, body=OSRecord(body), takes_severity=severity == "Unknown")
+
+
+def _next_releases(context: Context) -> dict[str, str]:
+    """Return document by release of those that came after the ones that we know.
+
+    Nothing lists the documents, so the next name is asked for until there is none.
+    """
+    before = context.checkpoint.cursor.get("documents", {}) if context.checkpoint else {}
+    found: dict[str, str] = {}
+    for major in range(FIRST_UNKNOWN, FIRST_UNKNOWN + _MOST_UNKNOWN):
+        release = f"{major}.0"
+        name = f"azurelinux-{release}-oval.xml"
+        try:
+            context.fetcher.download(f"{FOLDER}{name}", context.workspace / name, limits=_LIMITS, expect=KINDS)
+        except UpstreamError as error:
+            if isinstance(error, StatusError) and error.status == 404:
+                break
+            if release not in before:
+                context.note(f"whether there is a release {release} is not known: {error}")
+                break
+        found[release] = name
+    return found
 
 
 def _key(context: Context, definition: oval.Definition) -> str | None:

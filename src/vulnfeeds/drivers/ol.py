@@ -17,7 +17,6 @@ import msgspec
 
 from vulnfeeds.drivers.formats import oval
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
-from vulnfeeds.drivers.selection import ReleaseSettings
 from vulnfeeds.errors import ParseError, StatusError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
@@ -55,7 +54,7 @@ _SAYS_NOTHING: Final = re.compile(r" is (?:signed with|ksplice-based)")
 """Who signed a package says nothing of its version, and a Ksplice build is known by its release."""
 
 
-class OracleSettings(ReleaseSettings, frozen=True, kw_only=True):
+class OracleSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver ol."""
 
     since_year: int = 0
@@ -150,7 +149,7 @@ class OracleDriver(Driver):
         fixes: dict[str, dict[_Fix, dict[str, set[str]]]] = defaultdict(dict)
         for release, module, arch, fix in self._fixes(context, document, definition):
             flavour = _flavour(fix.version)
-            if not self.settings.serves(release) or (flavour and flavour not in self.settings.flavours):
+            if flavour and flavour not in self.settings.flavours:
                 continue
             group = f"ol:{release}+{flavour}" if flavour else f"ol:{release}"
             fixes[group].setdefault(fix, {}).setdefault(module, set()).add(arch)

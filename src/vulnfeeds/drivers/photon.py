@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -44,10 +43,8 @@ _NONE = frozenset({"", "NA"})
 class PhotonSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver photon."""
 
-    include: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Patterns of releases to read: `4.0`, `5.*`."""
-    exclude: list[str] = msgspec.field(default_factory=list)
-    """Patterns of releases to leave out."""
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$")], ...] = ()
+    """Releases that are asked for besides those that upstream lists."""
     not_affected: bool = True
     """Serve fixes with version "0": the package was never affected, whatever NVD says."""
 
@@ -115,13 +112,9 @@ class PhotonDriver(Driver):
         for release in listed:
             if not _RELEASE.fullmatch(release):
                 context.unknown("release", release)
-        found = [release for release in listed if _RELEASE.fullmatch(release) and self._wanted(release)]
+        told = {release for release in listed if _RELEASE.fullmatch(release)}.union(self.settings.releases)
+        found = [release for release in told if self.settings.serves(f"photon:{release}")]
         return sorted(found, key=lambda release: [int(part) for part in release.split(".")])
-
-    def _wanted(self, release: str) -> bool:
-        return any(fnmatchcase(release, pattern) for pattern in self.settings.include) and not any(
-            fnmatchcase(release, pattern) for pattern in self.settings.exclude
-        )
 
     def _issues(self, context: Context, path: Path) -> dict[str, _Issue]:
         issues: dict[str, _Issue] = {}

@@ -21,6 +21,8 @@ OURS: Final[dict[str, str]] = {
     "nvdv2": "vulnfeeds.drivers.nvd.nvdv2:NVDv2Driver",
     "nvddb": "vulnfeeds.drivers.nvd.nvddb:NVDDBDriver",
     "kev": "vulnfeeds.drivers.kev:KEVDriver",
+    "epss": "vulnfeeds.drivers.epss:EPSSDriver",
+    "eol": "vulnfeeds.drivers.eol:EOLDriver",
     "wolfi": "vulnfeeds.drivers.rolling:WolfiDriver",
     "chainguard": "vulnfeeds.drivers.rolling:ChainguardDriver",
     "minimos": "vulnfeeds.drivers.rolling:MinimOSDriver",
@@ -38,6 +40,8 @@ OURS: Final[dict[str, str]] = {
     "arch": "vulnfeeds.drivers.arch:ArchDriver",
     "photon": "vulnfeeds.drivers.photon:PhotonDriver",
     "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
+    "vunnel": "vulnfeeds.drivers.vunnel.driver:VunnelDriver",
+    "github": "vulnfeeds.drivers.github.driver:GitHubDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

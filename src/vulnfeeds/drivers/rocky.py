@@ -4,12 +4,11 @@
      "links": {"next": "/api/v3/osv/?page=2&size=50"}}
 
 The API has no conditions and no dates to ask by, so every fetch walks all pages; the digests of the advisories tell
-whether any of them changed.
+in which releases any of them changed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from typing import ClassVar, Final
@@ -18,15 +17,15 @@ from urllib.parse import urljoin
 import msgspec
 
 from vulnfeeds.drivers.formats import errata, osv
-from vulnfeeds.drivers.formats.errata import FEED, ErrataSettings
-from vulnfeeds.drivers.formats.osv import OSVRecord
-from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
+from vulnfeeds.drivers.formats.errata import FEED, ErrataSettings, Releases
+from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.errors import DownloadError, ParseError
 from vulnfeeds.records.record import Record
 
 UPSTREAM: Final = "https://apollo.build.resf.org/api/v3/osv"
 ADDRESS: Final = f"{UPSTREAM}/"
 PAGES: Final = "https://errata.rockylinux.org/"
+PREFIX: Final = "rocky:"
 MOST_PAGES: Final = 5000
 
 _FOLDER: Final = "pages"
@@ -45,10 +44,6 @@ class _Page(msgspec.Struct):
     total: int | None = None
 
 
-class _Head(msgspec.Struct):
-    id: str
-
-
 class _Walk(msgspec.Struct):
     """What a fetch left in the workspace, for `parse`."""
 
@@ -56,7 +51,6 @@ class _Walk(msgspec.Struct):
 
 
 _pages: Final = msgspec.json.Decoder(_Page)
-_heads: Final = msgspec.json.Decoder(_Head)
 
 
 class RockyDriver(Driver):
@@ -74,7 +68,8 @@ class RockyDriver(Driver):
         folder = context.workspace / _FOLDER
         folder.mkdir(exist_ok=True)
         (context.workspace / _WALK_FILE).unlink(missing_ok=True)
-        digests: dict[str, bytes] = {}
+        releases = Releases(context, PREFIX)
+        seen: set[str] = set()
         total, number, url = None, 0, ADDRESS
         asked: set[str] = set()
         while url:
@@ -83,48 +78,50 @@ class RockyDriver(Driver):
             asked.add(url)
             number += 1
             data = context.fetcher.get_json(url)
-            page = _read(data, _place(number))
+            page = _read(data, url)
             for advisory in page.advisories:
-                # The first copy is the one that is parsed.
-                digests.setdefault(_id_of(advisory, _place(number)), hashlib.sha256(advisory).digest())
+                name, ecosystems = osv.head(advisory, url)
+                seen.add(name)
+                for release in _releases(ecosystems):
+                    releases.add(release, name, advisory)
             (folder / _place(number)).write_bytes(data)
             # What comes in while the pages are walked is had the next time.
             total = page.total if total is None else total
-            context.report("fetch", len(digests), total)
+            context.report("fetch", len(seen), total)
             url = urljoin(ADDRESS, page.links.next) if page.links.next else ""
-        if total is not None and len(digests) < total:
-            raise DownloadError(ADDRESS, f"{number} pages hold {len(digests)} advisories of {total}")
+        if total is not None and len(seen) < total:
+            raise DownloadError(ADDRESS, f"{number} pages hold {len(seen)} advisories of {total}")
         (context.workspace / _WALK_FILE).write_bytes(msgspec.json.encode(_Walk(number)))
-        whole = hashlib.sha256()
-        for name in sorted(digests):
-            whole.update(name.encode() + digests[name])
-        if context.checkpoint and context.checkpoint.fingerprint == whole.hexdigest() and not context.forced:
-            return UNCHANGED
-        return Checkpoint(fingerprint=whole.hexdigest())
+        return releases.checkpoint(ADDRESS)
 
     def parse(self, context: Context) -> Iterator[Record]:
-        """Yield the records of each advisory in turn, one for each release of which it names packages."""
-        released: dict[str, None] = {}
+        """Yield the records of each advisory of a release with news, one for each such release."""
+        changed = Releases(context, PREFIX).changed()
         seen: set[str] = set()
-        for advisory in _advisories(context):
+        for place, data in _advisories(context):
+            name, ecosystems = osv.head(data, place)
             # Pages shift while they are walked when an advisory comes in: one may be on two of them.
-            if advisory.id in seen:
+            if name in seen:
                 continue
-            seen.add(advisory.id)
-            for release, ecosystems in _releases(context, advisory).items():
-                if not self.settings.wants(release):
-                    continue
-                released[release] = None
-                if not errata.is_served(advisory, self.settings):
-                    continue
+            seen.add(name)
+            for ecosystem in ecosystems:
+                if not _ECOSYSTEM.fullmatch(ecosystem):
+                    context.unknown("ecosystem", ecosystem)
+            of_releases = _releases(ecosystems)
+            if not changed & of_releases.keys():
+                continue
+            advisory = osv.decode(data, place)
+            if not errata.is_served(advisory, self.settings):
+                continue
+            for release in filter(changed.__contains__, of_releases):
                 link = f"{PAGES}{advisory.id}"
-                made = errata.record(context, advisory, f"rocky:{release}", ecosystems=ecosystems, link=link)
+                made = errata.record(
+                    context, advisory, f"{PREFIX}{release}", ecosystems=of_releases[release], link=link
+                )
                 if made is not None:
                     yield made
-        if not released:
-            raise ParseError(_FOLDER, "no advisory of any release that is served")
-        for release in released:
-            context.cover(FEED, f"rocky:{release}")
+        for release in sorted(changed):
+            context.cover(FEED, f"{PREFIX}{release}")
 
 
 def _place(number: int) -> str:
@@ -138,29 +135,20 @@ def _read(data: bytes, place: str) -> _Page:
         raise ParseError(place, str(error)) from error
 
 
-def _id_of(advisory: msgspec.Raw, place: str) -> str:
-    try:
-        return _heads.decode(advisory).id
-    except _UNREADABLE as error:
-        raise ParseError(place, f"an advisory without id: {error}") from error
-
-
-def _advisories(context: Context) -> Iterator[OSVRecord]:
+def _advisories(context: Context) -> Iterator[tuple[str, bytes]]:
+    """Yield (place, document) of each advisory that was fetched."""
     walk = msgspec.json.decode((context.workspace / _WALK_FILE).read_bytes(), type=_Walk)
     for number in range(1, walk.pages + 1):
         context.report("parse", number - 1, walk.pages)
-        place = _place(number)
-        page = _read((context.workspace / _FOLDER / place).read_bytes(), place)
+        page = _read((context.workspace / _FOLDER / _place(number)).read_bytes(), _place(number))
         for position, advisory in enumerate(page.advisories):
-            yield osv.decode(bytes(advisory), f"{place}: advisories[{position}]")
+            yield f"{_place(number)}: advisories[{position}]", bytes(advisory)
 
 
-def _releases(context: Context, advisory: OSVRecord) -> dict[str, set[str]]:
-    """Return the ecosystems of each release of which an advisory names packages; others are counted."""
+def _releases(ecosystems: list[str]) -> dict[str, set[str]]:
+    """Return the ecosystems of each release of Rocky Linux: a point release counts as its release."""
     found: dict[str, set[str]] = {}
-    for ecosystem in dict.fromkeys(item.package.ecosystem for item in advisory.affected if item.package is not None):
+    for ecosystem in ecosystems:
         if match := _ECOSYSTEM.fullmatch(ecosystem):
             found.setdefault(match[1], set()).add(ecosystem)
-        else:
-            context.unknown("ecosystem", ecosystem)
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from vulnfeeds.drivers.formats import secdb
-from vulnfeeds.drivers.formats.secdb import Fix
+from vulnfeeds.drivers.formats.secdb import Fix, Fixed
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
 from vulnfeeds.errors import ParseError
 from vulnfeeds.fetch.interface import Limits
@@ -81,7 +81,7 @@ class RollingDriver(Driver):
     def link(self, word: str) -> str:
         """Return the page of a vulnerability by its id."""
 
-    def ranges(self, fixes: list[Fix]) -> dict[Fix, str]:
+    def ranges(self, fixes: list[Fixed]) -> dict[Fixed, str]:
         """Return, for fixes of one id that do not fix everything older, the range that they are for."""
         return {}
 
@@ -89,7 +89,7 @@ class RollingDriver(Driver):
         for fix in secdb.read(path, prefixes=("",), on_duplicate=lambda key: context.unknown("key given twice", key)):
             yield fix._replace(id=fix.id.upper()) if fix.id.startswith("cve-") else fix
 
-    def _record(self, group: str, word: str, fixes: list[Fix]) -> Record:
+    def _record(self, group: str, word: str, fixes: list[Fixed]) -> Record:
         ranges = self.ranges(fixes)
         fixed_in = [
             FixedIn(
@@ -97,7 +97,7 @@ class RollingDriver(Driver):
                 namespace_name=group,
                 version=fix.version,
                 version_format="apk",
-                vulnerable_range=ranges.get(fix, ""),
+                vulnerable_range=ranges.get(fix, "") if ranges else "",
             )
             for fix in fixes
         ]

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.formats.secdb import Fix
+from vulnfeeds.drivers.formats.secdb import Fixed
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Unchanged
 from vulnfeeds.drivers.rolling import LIMITS, RollingDriver, common_page
 from vulnfeeds.errors import DownloadError, ParseError, StatusError
@@ -48,25 +48,25 @@ class SecureOSDriver(RollingDriver):
         pointer = read_pointer(path.read_bytes())
         if context.checkpoint and context.checkpoint.fingerprint == pointer.sha256 and not context.forced:
             return UNCHANGED
-        brought = self._document(context, pointer)
+        url, brought = self._document(context, pointer)
         if brought.sha256 != pointer.sha256:
-            raise DownloadError(pointer.latest_url, f"sha256 is {brought.sha256}, {POINTER} says {pointer.sha256}")
+            raise DownloadError(url, f"sha256 is {brought.sha256}, {POINTER} says {pointer.sha256}")
         return Checkpoint(fingerprint=pointer.sha256)
 
     def link(self, word: str) -> str:
         """Return the page at SecureOS, which has those of CVEs only."""
         return f"{PAGE}{word}" if word.startswith("CVE-") else common_page(word)
 
-    def ranges(self, fixes: list[Fix]) -> dict[Fix, str]:
+    def ranges(self, fixes: list[Fixed]) -> dict[Fixed, str]:
         """Return the range of each revision (9.3.1-r1) that fixes anew what an older version had fixed.
 
         Only the revisions before it of the same version are affected: 9.3.0-r1, fixed before, is not.
         """
-        by_package: dict[str, list[Fix]] = defaultdict(list)
+        by_package: dict[str, list[Fixed]] = defaultdict(list)
         for fix in fixes:
             if _REVISED.fullmatch(fix.version):
                 by_package[fix.package].append(fix)
-        found: dict[Fix, str] = {}
+        found: dict[Fixed, str] = {}
         for package, revised in by_package.items():
             others = {fix.version for fix in fixes if fix.package == package} - {"0", "None"}
             for fix in revised:
@@ -75,16 +75,18 @@ class SecureOSDriver(RollingDriver):
                     found[fix] = f">={base}, <{fix.version}"
         return found
 
-    def _document(self, context: Context, pointer: Pointer) -> Download:
+    def _document(self, context: Context, pointer: Pointer) -> tuple[str, Download]:
         """Bring the document by its own name, which never means another one, else by the name of the newest."""
         target = context.workspace / self.file
-        if pointer.snapshot_url:
+        urls = [url for url in (pointer.snapshot_url, pointer.latest_url) if url]
+        for url in urls:
             try:
-                return context.fetcher.download(pointer.snapshot_url, target, limits=LIMITS, expect=("gzip",))
+                return url, context.fetcher.download(url, target, limits=LIMITS, expect=("gzip",))
             except StatusError as error:
-                if error.status != 404:
+                if error.status != 404 or url != pointer.snapshot_url:
                     raise
-        return context.fetcher.download(pointer.latest_url, target, limits=LIMITS, expect=("gzip",))
+                context.note(f"{error}; {pointer.latest_url} is asked instead")
+        raise ParseError(_POINTER_FILE, "leads nowhere")
 
 
 def read_pointer(data: bytes) -> Pointer:

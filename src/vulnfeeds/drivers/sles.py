@@ -12,14 +12,14 @@ from html import unescape
 from typing import ClassVar, Final, NamedTuple
 
 from vulnfeeds.drivers.documents import Documents
-from vulnfeeds.drivers.formats import oval
+from vulnfeeds.drivers.formats import oval, vectors
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, DriverSettings, Unchanged
-from vulnfeeds.drivers.selection import ReleaseSettings
 from vulnfeeds.errors import ParseError, StatusError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest
 from vulnfeeds.records.vulnerability import (
+    CVSS,
     NO_FIX,
     NOT_AFFECTED,
     Available,
@@ -63,7 +63,7 @@ _PAGE_LIMITS: Final = Limits(max_bytes=8 << 20)
 _LIMITS: Final = Limits(max_bytes=1 << 30)
 
 
-class SLESSettings(ReleaseSettings, frozen=True, kw_only=True):
+class SLESSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver sles."""
 
     unfixed: bool = True
@@ -96,6 +96,7 @@ class SLESDriver(Driver):
     """Feed vulnerabilities, groups sles:12.5, sles:15.4, ... from SUSE's OVAL documents."""
 
     name = "sles"
+    version = 2
     feeds = (FEED,)
     depends_on = ("nvdv2",)
     takes_severities = True
@@ -133,24 +134,27 @@ class SLESDriver(Driver):
     ) -> Iterator[Record]:
         """Yield the records of a CVE, one for each service pack of the major version that it affects."""
         fixes: _Fixes = defaultdict(lambda: defaultdict(lambda: defaultdict(set)))
+
+        def read(criterion: oval.Criterion) -> _Release | _Fix | bool | None:
+            said = _read(context, document, products, criterion)
+            # Left out here, a release is not combined with every fix first.
+            return False if isinstance(said, _Release) and not self._is_wanted(said.version, major) else said
+
         for definition in definitions:
-            place = f"{document.name} {definition.id}"
-
-            def read(criterion: oval.Criterion) -> _Release | _Fix | bool | None:
-                return _read(context, document, products, criterion)
-
-            for way in oval.ways(definition.criteria, read, place):
-                releases = [part for part in way if isinstance(part, _Release)]
-                for release in releases:
-                    if release.version.partition(".")[0] != major or not self.settings.serves(release.version):
-                        continue
-                    for fix in way:
-                        if isinstance(fix, _Fix):
-                            fixes[release.version][fix.package][release.rank].add(fix.version)
+            for way in oval.ways(definition.criteria, read, f"{document.name} {definition.id}"):
+                for release in way:
+                    if isinstance(release, _Release):
+                        for fix in way:
+                            if isinstance(fix, _Fix):
+                                fixes[release.version][fix.package][release.rank].add(fix.version)
+        cvss = _cvss(context, cve, definitions) if fixes else ()
         for version in sorted(fixes):
-            record = self._record(context, f"sles:{version}", cve, definitions, fixes[version])
+            record = self._record(context, f"sles:{version}", cve, definitions, fixes[version], cvss)
             if record is not None:
                 yield record
+
+    def _is_wanted(self, version: str, major: str) -> bool:
+        return version.partition(".")[0] == major and self.settings.serves(version)
 
     def _record(
         self,
@@ -159,6 +163,7 @@ class SLESDriver(Driver):
         cve: str,
         definitions: list[oval.Definition],
         packages: Mapping[str, Mapping[int, set[str]]],
+        cvss: tuple[CVSS, ...],
     ) -> Record | None:
         issued = definitions[0].facts.get("issued", "")
         made = []
@@ -190,6 +195,7 @@ class SLESDriver(Driver):
             link=link.url if link else f"https://www.suse.com/security/cve/{cve}",
             fixed_in=sort_fixes(made),
             description=definitions[0].description if self.settings.descriptions else "",
+            cvss=cvss,
         )
         takes = severity == "Unknown"
         return Record(feed=FEED, group=group, key=cve, body=OSRecord(body), takes_severity=takes)
@@ -288,3 +294,25 @@ def _severity(context: Context, word: str) -> Severity:
     if word and word.lower() not in SEVERITIES:
         context.unknown("severity", word)
     return SEVERITIES.get(word.lower(), "Unknown")
+
+
+def _cvss(context: Context, cve: str, definitions: list[oval.Definition]) -> tuple[CVSS, ...]:
+    """Return SUSE's own vectors of a CVE, each once.
+
+    `<cve cvss3="7.8/CVSS:3.1/AV:L/...">CVE-2024-0001 at SUSE</cve>`, the score in front or not, "at SUSE" or not;
+    beside it may stand what the NVD says ("at NVD").
+    """
+    said = {
+        cited.attributes["cvss3"]
+        for definition in definitions
+        for cited in definition.cves
+        if cited.attributes.get("cvss3") and cited.text.split() in ([cve], [cve, "at", "SUSE"])
+    }
+    found = []
+    for text in sorted(said):
+        score, _, vector = ("", "", text) if text.startswith("CVSS:") else text.partition("/")
+        try:
+            found.append(vectors.scored(vector, base_score=score))
+        except ValueError:
+            context.unknown("CVSS 3 vector", text)
+    return tuple(found)

@@ -32,6 +32,8 @@ _BROKEN = (
     RuntimeError,
 )
 _BUFFER = 64 << 10
+_BLOCK = 512
+"""A tar ends with blocks of zeros; without them its maker died between two members."""
 
 
 class ArchiveLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +56,8 @@ def members(
 
     A stream is good until the next one is asked for. Names have "/" between their parts and no leading "./".
     Folders are passed over, and so are links and devices that nobody wants. Raises DownloadError for a name that is
-    absolute or has "..", for a wanted member that is a link or device, and for a broken archive; LimitError above the
-    limits. Both name `url`, or the file.
+    absolute or has "..", for a wanted member that is a link or device, and for an archive that is broken or ends
+    early; LimitError above the limits. Both name `url`, or the file.
     """
     shown = url or path.name
     bounds = limits or ArchiveLimits()
@@ -81,7 +83,7 @@ def _tar_members(
 ) -> Iterator[tuple[str, BinaryIO]]:
     with (
         open_bounded(path, max_bytes=limits.max_total_bytes, max_ratio=limits.max_ratio, url=url) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as archive,
+        tarfile.open(fileobj=cast(BinaryIO, whole := _Whole(stream)), mode="r|") as archive,
     ):
         count = 0
         while (member := archive.next()) is not None:
@@ -98,6 +100,8 @@ def _tar_members(
             content = archive.extractfile(member)
             if content is not None:
                 yield name, _guarded(content, url, name)
+        if not whole.is_ended():
+            raise DownloadError(url, f"the archive ends early, behind its member {count}")
 
 
 def _zip_members(
@@ -121,6 +125,26 @@ def _zip_members(
                 raise LimitError(url, f"{packed} bytes stand for {total}, above the ratio {limits.max_ratio:g}")
             with _opened(url, archive, member) as content:
                 yield name, _guarded(content, url, name)
+
+
+class _Whole:
+    """A tar's bytes as they pass, of which the last block is kept: the library takes any end for the end."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        piece = self._stream.read(size)
+        self._last = piece[-_BLOCK:] if len(piece) >= _BLOCK else (self._last + piece)[-_BLOCK:]
+        return piece
+
+    def is_ended(self) -> bool:
+        """Read on to the end, which also tries the packing's checksum; tell whether the end mark is there."""
+        while self.read(_BUFFER):
+            pass
+        return self._last == bytes(_BLOCK)
 
 
 class _Member(io.RawIOBase):

@@ -17,7 +17,7 @@ from vulnfeeds.errors import DownloadError, HostRefusedError, StatusError, Unrea
 from vulnfeeds.fetch.addresses import parse_address, redacted
 from vulnfeeds.fetch.gate import HostGate
 from vulnfeeds.fetch.mirrors import Place, UpstreamMap
-from vulnfeeds.fetch.retries import TransientError, is_transient, parse_retry_after
+from vulnfeeds.fetch.retries import TransientError, asked_wait, is_transient
 from vulnfeeds.fetch.settings import PROJECT_URL, FetchSettings
 from vulnfeeds.fetch.stream import Deadline
 from vulnfeeds.fetch.turnstile import Turnstile, Turnstiles
@@ -64,19 +64,27 @@ class Connection:
 
     @contextmanager
     def answer(
-        self, place: Place, headers: Mapping[str, str], deadline: Deadline, accept: tuple[int, ...]
+        self,
+        place: Place,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        accept: tuple[int, ...],
+        question: bytes | None = None,
     ) -> Iterator[httpx2.Response]:
         """Ask for `place` and give the answer, body unread, when its status is one of `accept`.
 
-        Raises StatusError for another status, HostRefusedError for a redirect to where nothing leads, DownloadError
-        for too many redirects, and TransientError for all that can pass, also while the body is read.
+        A `question` is sent as the body of a POST, which no redirect leads elsewhere. Raises StatusError for another
+        status, HostRefusedError for a redirect to where nothing leads, DownloadError for too many redirects, and
+        TransientError for all that can pass, also while the body is read.
         """
         sent, start = dict(headers), place
         for _ in range(MAX_REDIRECTS + 1):
-            with self._request(place, sent, deadline) as response:
+            with self._request(place, sent, deadline, question) as response:
                 if response.status_code in accept:
                     yield response
                     return
+                if question is not None and response.status_code in _REDIRECTS:
+                    raise StatusError(place.url, response.status_code, "a question is not redirected")
                 target = self._target_of(place, response)
             origin = place.address.origin if place.address else ""
             place = self._hop(place, target)
@@ -85,7 +93,9 @@ class Connection:
         raise DownloadError(start.url, f"more than {MAX_REDIRECTS} redirects")
 
     @contextmanager
-    def _request(self, place: Place, headers: Mapping[str, str], deadline: Deadline) -> Iterator[httpx2.Response]:
+    def _request(
+        self, place: Place, headers: Mapping[str, str], deadline: Deadline, question: bytes | None
+    ) -> Iterator[httpx2.Response]:
         """Send one request, when its host's turn has come, and give whatever is answered."""
         if place.address is None:
             raise HostRefusedError(place.url, "a redirect into a folder mirror is not followed")
@@ -98,8 +108,9 @@ class Connection:
                 with (
                     self._watchdog.over(place.address.origin, deadline.remaining) as trace,
                     client.stream(
-                        "GET",
+                        "GET" if question is None else "POST",
                         str(place.address),
+                        content=question,
                         headers=dict(headers),
                         auth=(unquote(user), unquote(password)) if user else None,
                         timeout=self._timeout(deadline),
@@ -134,7 +145,7 @@ class Connection:
         refusal = StatusError(place.url, status, "".join(c if c.isprintable() else " " for c in detail))
         if not is_transient(status, place.host, self._settings):
             raise refusal
-        after = parse_retry_after(response.headers.get("Retry-After", ""), self._clock())
+        after = asked_wait(response.headers, self._clock())
         raise TransientError(refusal, after=after, throttled=after is not None or status in (403, 429))
 
     def _hop(self, place: Place, target: str) -> Place:

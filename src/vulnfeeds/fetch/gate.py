@@ -33,10 +33,14 @@ class HostGate:
     def check_hop(self, asked: Address, target: Address) -> None:
         """Raise HostRefusedError unless a redirect may lead from `asked` to `target` (both before the map)."""
         if asked.scheme == "https" and target.scheme != "https":
-            raise HostRefusedError(redacted(str(target)), "a redirect from https to http is not followed")
+            raise HostRefusedError(
+                redacted(str(target)),
+                f"redirected from {redacted(str(asked))}: a redirect from https to http is not followed",
+            )
         if asked.origin == target.origin or any(prefix.host == target.host for prefix in self._prefixes):
             return
-        raise HostRefusedError(redacted(str(target)), f"redirected from {asked.host}: {self._reason(target.host)}")
+        reason = f"redirected from {redacted(str(asked))}: {self._reason(target.host)}"
+        raise HostRefusedError(redacted(str(target)), reason)
 
     def _reason(self, host: str) -> str:
         if any(prefix.host == host for prefix in self._prefixes):

@@ -14,7 +14,7 @@ from typing import TypeVar
 import httpx2
 import stamina
 
-from vulnfeeds.errors import DownloadError
+from vulnfeeds.errors import DownloadError, StatusError
 from vulnfeeds.fetch.connection import Connection
 from vulnfeeds.fetch.folder import copy_into, read_whole
 from vulnfeeds.fetch.gate import HostGate
@@ -105,18 +105,29 @@ class HTTPFetcher:
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:
         """Return the body of a small JSON answer; see `Fetcher.get_json`."""
+        return self._json(url, headers or {}, limits, None)
+
+    def post_json(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> bytes:
+        """Return the JSON answer to a JSON body; see `Fetcher.post_json`."""
+        return self._json(url, {"Content-Type": "application/json", **(headers or {})}, limits, body)
+
+    def _json(self, url: str, headers: Mapping[str, str], limits: Limits | None, question: bytes | None) -> bytes:
         most = min(JSON_MAX_BYTES, self._settings.max_bytes)
         bounds = limits or Limits(max_bytes=most, max_seconds=self._settings.max_seconds)
         self._gate.check(url)
         place = self._upstreams.resolve(url)
         if place.file is not None:
+            if question is not None:
+                raise StatusError(place.url, 405, "a folder mirror answers no questions")
             with _local_errors(place.url, place.file):
                 return read_whole(place.url, place.file, bounds)
         deadline = Deadline(place.url, bounds.max_seconds, self._monotonic)
-        sent = {"Accept": "application/json", "Accept-Encoding": "gzip", **(headers or {})}
+        sent = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
 
         def attempt() -> bytes:
-            with self._connection.answer(place, sent, deadline, (200, 203)) as response:
+            with self._connection.answer(place, sent, deadline, (200, 203), question) as response:
                 body = self._open_body(place.url, response, deadline, bounds.max_bytes, 0)
                 return _whole_json(place.url, body, bounds.max_bytes)
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+VALIDATORS: Final = ".validators.json"
+"""What is added to the name of a download for the file that holds its validators."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,11 @@ class Download(msgspec.Struct, frozen=True):
     bytes_fetched: int
     """Bytes that came over the wire; 0 when the upstream said "not modified"."""
     last_modified: datetime | None = None
+
+
+def forget(target: Path) -> None:
+    """Let the next download of `target` be an unconditional one: its bytes may not be what upstream has."""
+    target.with_name(target.name + VALIDATORS).unlink(missing_ok=True)
 
 
 class Fetcher(Protocol):
@@ -64,5 +72,15 @@ class Fetcher(Protocol):
         """Return the body of a small JSON answer (an API page), whole and checked to begin like JSON.
 
         Held in memory, so `limits.max_bytes` defaults to 64 MiB here.
+        """
+        ...
+
+    def post_json(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> bytes:
+        """Send a JSON body and return the JSON answer, as `get_json` does; for APIs whose questions are bodies.
+
+        Sent again after failures that can pass, so only for questions. Never redirected: the body and what
+        authorises it go to the URL alone. A folder mirror answers nothing: StatusError 405.
         """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import random
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Protocol
 
@@ -59,6 +60,20 @@ def parse_retry_after(value: str, now: float) -> float | None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
     return max(0.0, stamp - now)
+
+
+def asked_wait(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that the headers of a refusal ask us to wait; None when they say nothing of it.
+
+    `now` is seconds since the epoch. `Retry-After` counts first. Without it, what GitHub sends when the requests of
+    an hour are used up: `X-RateLimit-Remaining: 0` and `X-RateLimit-Reset` with the moment when there are new ones.
+    """
+    if (after := parse_retry_after(headers.get("Retry-After", ""), now)) is not None:
+        return after
+    reset = headers.get("X-RateLimit-Reset", "").strip()
+    if headers.get("X-RateLimit-Remaining", "").strip() == "0" and reset.isascii() and reset.isdigit():
+        return max(0.0, float(reset[:12]) - now)
+    return None
 
 
 def is_transient(status: int, host: str, settings: FetchSettings) -> bool:

@@ -47,7 +47,7 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Most requests to one host at the same time."""
     pace: dict[str, float] = {}
     """Shortest time between the starts of two requests, by host; hosts behind a mirror are not paced."""
-    throttle_403: tuple[str, ...] = ("services.nvd.nist.gov", "alas.aws.amazon.com")
+    throttle_403: tuple[str, ...] = ("services.nvd.nist.gov", "alas.aws.amazon.com", "api.github.com")
     """Hosts that answer 403 when they mean "too many requests": there it is tried again."""
     contact: str = ""
     """Added to the User-Agent: an address at which upstreams can reach who runs this service."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from vulnfeeds.fetch.interface import VALIDATORS
+
 BLOCK = 1 << 20
 _LONGEST_MARK = 1000
 
@@ -39,7 +41,7 @@ def is_sendable(mark: str) -> bool:
 
 def validators_path(target: Path) -> Path:
     """Return where the validators of `target` lie."""
-    return target.with_name(target.name + ".validators.json")
+    return target.with_name(target.name + VALIDATORS)
 
 
 def load(path: Path) -> Validators | None:

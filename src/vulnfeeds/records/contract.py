@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from vulnfeeds.errors import RecordError
-from vulnfeeds.records import kev, wire
+from vulnfeeds.records import eol, epss, kev, wire
 from vulnfeeds.records.severity import Severity
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -202,6 +202,33 @@ def _kev(group: str, body: bytes) -> None:
     _withdrawable.decode(body)
 
 
+# --- eol and epss ---------------------------------------------------------------------------------------------------
+
+
+_cycle = msgspec.json.Decoder(eol.Cycle)
+_epss_score = msgspec.json.Decoder(epss.Score)
+_epss_model = msgspec.json.Decoder(epss.Model)
+
+
+class _Scored(Struct):
+    model_version: str | UnsetType = UNSET
+
+
+_scored = msgspec.json.Decoder(_Scored)
+
+
+def _eol(group: str, body: bytes) -> None:
+    cycle = _cycle.decode(body)
+    _filled(cycle.product, "product")
+    _filled(cycle.name, "name")
+    _withdrawable.decode(body)
+
+
+def _epss(group: str, body: bytes) -> None:
+    (_epss_score if _scored.decode(body).model_version is UNSET else _epss_model).decode(body)
+    _withdrawable.decode(body)
+
+
 # --- github ---------------------------------------------------------------------------------------------------------
 
 
@@ -212,21 +239,11 @@ class _Range(Struct):
     range: str
 
 
-class _AdvisoryMetadata(Struct, rename={"cve": "CVE"}):
+class _AdvisoryMetadata(Struct, rename=wire.GITHUB_METADATA):
     cve: list[str]
 
 
-class _Advisory(
-    Struct,
-    rename={
-        "ghsa_id": "ghsaId",
-        "summary": "Summary",
-        "metadata": "Metadata",
-        "cve": "CVE",
-        "fixed_in": "FixedIn",
-        "severity": "Severity",
-    },
-):
+class _Advisory(Struct, rename=wire.GITHUB):
     ghsa_id: str
     namespace: str
     summary: str
@@ -238,7 +255,7 @@ class _Advisory(
     severity: Severity | None = None
 
 
-class _GitHub(Struct, forbid_unknown_fields=True, rename={"advisory": "Advisory", "vulnerability": wire.WRAPPER}):
+class _GitHub(Struct, forbid_unknown_fields=True, rename=wire.GITHUB_WRAPPER):
     advisory: _Advisory
     vulnerability: dict[str, Any] | UnsetType = UNSET
 
@@ -375,6 +392,8 @@ _CHECKS: Final[dict[str, Check]] = {
     "nvdv2": _nvdv2,
     "nvd": _nvd,
     "kev": _kev,
+    "eol": _eol,
+    "epss": _epss,
     "github": _github,
     "packages": _packages,
     "vulndb": _vulndb,

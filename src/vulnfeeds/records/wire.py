@@ -27,10 +27,25 @@ FIXED_IN: Final = {
     "vulnerable_range": "VulnerableRange",
     "arch": "Arch",
     "available": "Available",
+    "advisories": "Advisories",
 }
+BUILD: Final = {"advisory": "Advisory", "version": "Version", "minor": "Minor", "channels": "Channels"}
 AVAILABLE: Final = {"date": "Date", "kind": "Kind"}
 VENDOR_ADVISORY: Final = {"no_advisory": "NoAdvisory", "advisory_summary": "AdvisorySummary"}
 ADVISORY: Final = {"id": "ID", "link": "Link"}
+
+GITHUB_WRAPPER: Final = {"advisory": "Advisory", "vulnerability": "Vulnerability"}
+GITHUB: Final = {
+    "ghsa_id": "ghsaId",
+    "summary": "Summary",
+    "severity": "Severity",
+    "cve": "CVE",
+    "metadata": "Metadata",
+    "fixed_in": "FixedIn",
+    "classification": "Classification",
+    "cvss": "CVSS",
+}
+GITHUB_METADATA: Final = {"cve": "CVE"}
 
 # Where a withdrawn record keeps what makes a client drop it.
 WRAPPER: Final = "Vulnerability"

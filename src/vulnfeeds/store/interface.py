@@ -248,9 +248,20 @@ class Store(Protocol):
         ...
 
     def slice(
-        self, feed: str, group: str, *, as_of: int, first_key: str, before_key: str | None, limit: int | None = None
+        self,
+        feed: str,
+        group: str,
+        *,
+        as_of: int,
+        first_key: str,
+        before_key: str | None,
+        limit: int | None = None,
+        withdrawn: bool = True,
     ) -> list[tuple[str, bytes]]:
-        """Return (key, canonical body) valid as of a number with first_key <= key < before_key, by key."""
+        """Return (key, canonical body) valid as of a number with first_key <= key < before_key, by key.
+
+        `withdrawn` false leaves out records that were withdrawn by then.
+        """
         ...
 
     def delta(self, feed: str, group: str, *, after: int, upto: int, limit: int) -> list[tuple[int, bytes]]:

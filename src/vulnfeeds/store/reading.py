@@ -29,7 +29,7 @@ _PAGES: Final = (
 )
 _SLICE: Final = (
     f"SELECT key, body FROM record_versions WHERE group_id = {_GROUP} AND key >= :first_key{{end}}"
-    " AND sequence <= :as_of AND (ended IS NULL OR ended > :as_of) ORDER BY key{limit}"
+    " AND sequence <= :as_of AND (ended IS NULL OR ended > :as_of){only} ORDER BY key{limit}"
 )
 _DELTA: Final = (
     f"SELECT sequence, body FROM record_versions WHERE group_id = {_GROUP}"
@@ -100,11 +100,21 @@ class Reading(Part):
         return Manifest(feed, group, head[1], head[2], tuple(PageRow(*page) for page in pages))
 
     def slice(
-        self, feed: str, group: str, *, as_of: int, first_key: str, before_key: str | None, limit: int | None = None
+        self,
+        feed: str,
+        group: str,
+        *,
+        as_of: int,
+        first_key: str,
+        before_key: str | None,
+        limit: int | None = None,
+        withdrawn: bool = True,
     ) -> list[tuple[str, bytes]]:
         """Return (key, body) of a key range as of a number."""
         statement = _SLICE.format(
-            end="" if before_key is None else " AND key < :before_key", limit="" if limit is None else " LIMIT :limit"
+            end="" if before_key is None else " AND key < :before_key",
+            only="" if withdrawn else " AND withdrawn = 0",
+            limit="" if limit is None else " LIMIT :limit",
         )
         params = {"feed": feed, "name": group, "as_of": as_of, "first_key": first_key}
         params |= {} if before_key is None else {"before_key": before_key}

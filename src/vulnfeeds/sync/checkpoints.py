@@ -11,6 +11,8 @@ from vulnfeeds.drivers.interface import Checkpoint, Driver, DriverSettings
 from vulnfeeds.sync.severities import SeveritySource
 
 _STATE_BYTES: Final = 4096
+_SHAPING: Final = frozenset({"include", "exclude", "rename"})
+"""Settings of every driver that shape records."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +46,8 @@ def circumstances(driver: Driver, source: SeveritySource) -> Envelope:
 
 
 def settings_digest(settings: DriverSettings) -> str:
-    """Return a digest of a driver's own settings; ceilings and thresholds shape no record and are left out."""
-    shared = set(DriverSettings.__struct_fields__)
+    """Return a digest of a driver's settings; ceilings and thresholds shape no record and are left out."""
+    shared = set(DriverSettings.__struct_fields__) - _SHAPING
     own = {name: value for name, value in msgspec.structs.asdict(settings).items() if name not in shared}
     return hashlib.sha256(msgspec.json.encode(own, order="sorted")).hexdigest()
 

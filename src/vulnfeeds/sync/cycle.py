@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -27,6 +27,23 @@ _LOOK_SECONDS: Final = 0.25
 
 StartRun = Callable[[Driver, int, bool], RunOutcome]
 """(driver, id of its open task, forced) -> how its run ended; blocks, supervises the process, ends the task."""
+
+
+class FinalRun(Protocol):
+    """What a cycle does once its drivers have ended; shown as a task like a driver's run."""
+
+    name: str
+    """The task's driver_id."""
+    feed: str
+    """The task's feed_id."""
+
+    def is_due(self) -> bool:
+        """Tell whether there is anything to do; raises StoreError."""
+        ...
+
+    def start(self, task_id: int) -> RunOutcome:
+        """Do it under an open task, and end that; blocks as StartRun does."""
+        ...
 
 
 class CycleResult(msgspec.Struct, frozen=True):
@@ -63,9 +80,11 @@ def run_cycle(
     patience_seconds: float = 600.0,
     disabled: Collection[str] = (),
     stop: Event | None = None,
+    final: FinalRun | None = None,
 ) -> CycleResult:
-    """Run the enabled drivers (those in `only` when given) and return when all have ended.
+    """Run the enabled drivers (those in `only` when given), then `final` if it is due; return when all have ended.
 
+    Of drivers that are ready the first one in `drivers` starts first.
     A driver waits for those of this cycle that it depends on, whatever their outcome, but no longer than
     `patience_seconds` after they began. When `stop` is set no further driver starts; `start_run` is expected to
     end what runs. Raises StoreError when the cycle's own task cannot be opened or closed.
@@ -77,6 +96,8 @@ def run_cycle(
     cycle.skipped.update((name, "disabled") for name in disabled)
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="run") as pool:
         cycle.run(chosen, pool, workers)
+        if final is not None and not cycle.is_stopped():
+            cycle.finish(final, pool)
     ended = cycle.ended()
     store.close_task(task_id, ended.status, ended.result)
     return ended
@@ -125,6 +146,23 @@ class _Cycle:
             self._collect()
             self._beat()
 
+    def is_stopped(self) -> bool:
+        """Tell whether nothing more may start."""
+        return self._stop.is_set()
+
+    def finish(self, final: FinalRun, pool: ThreadPoolExecutor) -> None:
+        """Do the last run of the cycle when it is due."""
+        try:
+            if not final.is_due():
+                return
+        except StoreError as error:
+            self.outcomes[final.name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
+            return
+        self._open(final.name, final.feed, pool, final.start)
+        while self._running:
+            self._collect()
+            self._beat()
+
     def ended(self) -> CycleResult:
         """Return how the cycle ended."""
         named = sorted(self.outcomes.items())
@@ -139,16 +177,18 @@ class _Cycle:
         )
 
     def _start(self, driver: Driver, pool: ThreadPoolExecutor) -> None:
+        self._open(driver.name, driver.feeds[0], pool, lambda task_id: self._start_run(driver, task_id, self._forced))
+
+    def _open(self, name: str, feed: str, pool: ThreadPoolExecutor, start: Callable[[int], RunOutcome]) -> None:
         try:
-            task_id = self._store.open_task(TASK_TYPE, driver=driver.name, feed=driver.feeds[0], parent=self._task_id)
+            task_id = self._store.open_task(TASK_TYPE, driver=name, feed=feed, parent=self._task_id)
         except DriverBusyError as error:
-            self.skipped[driver.name] = str(error)
+            self.skipped[name] = str(error)
             return
         except StoreError as error:
-            self.outcomes[driver.name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
+            self.outcomes[name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
             return
-        run = pool.submit(self._start_run, driver, task_id, self._forced)
-        self._running[run] = _Running(driver.name, task_id, time.monotonic())
+        self._running[pool.submit(start, task_id)] = _Running(name, task_id, time.monotonic())
 
     def _collect(self) -> None:
         if not self._running:

@@ -22,15 +22,22 @@ def covered(context: Context) -> Set[Group]:
     return context.covered - context.skipped.keys()
 
 
+def left_out(context: Context, groups: Iterable[Group]) -> dict[Group, str]:
+    """Return why the settings leave out those of the driver's groups that they do."""
+    reasons = {(feed, name): context.selection.absence(name) for feed, name in groups}
+    return {group: reason for group, reason in reasons.items() if reason}
+
+
 def freezes(
     driver: Driver, context: Context, reported: Iterable[Group], groups: dict[Group, bool]
 ) -> tuple[frozenset[Group], frozenset[Group]]:
     """Return the groups to freeze and those to mark alive again, given the driver's groups as `own` returns them.
 
-    Only a FULL driver knows that upstream stopped publishing a group: it neither covered nor skipped nor reported it.
+    A group that the settings leave out is frozen. That upstream stopped publishing one only a FULL driver knows: it
+    neither covered nor skipped nor reported it.
     """
-    if driver.mode is not Mode.FULL:
-        return frozenset(), frozenset()
     alive = context.covered.union(reported)
-    frozen = {group for group, is_frozen in groups.items() if not is_frozen} - alive - context.skipped.keys()
+    awake = {group for group, is_frozen in groups.items() if not is_frozen} - alive
+    gone = awake if driver.mode is Mode.FULL else awake & left_out(context, awake).keys()
+    frozen = gone - context.skipped.keys()
     return frozenset(frozen), frozenset(alive.intersection(group for group, is_frozen in groups.items() if is_frozen))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from vulnfeeds.fetch.interface import Download, Fetcher, Limits
+from vulnfeeds.fetch.interface import Download, Fetcher, Limits, forget
 
 Tell = Callable[[dict[str, Any]], None]
 """Takes a run's progress: {"phase", "done", "total", "percent", "records", "bytes"}; the unknown is left out."""
@@ -38,6 +38,10 @@ class Progress:
         self.records = records
         phase, done, total = self._said if self._said[0] == PARSE else (PARSE, records, None)
         self._maybe_tell(phase, done, total, {})
+
+    def brought(self, url: str, seconds: float, amount: int) -> None:
+        """Count the bytes of a download that is there; fits MeteredFetcher."""
+        self.fetched_bytes += amount
 
     def downloading(self, url: str, done: int, total: int | None) -> None:
         """Note how many bytes of a download are there; fits the fetcher's own progress.
@@ -77,11 +81,30 @@ class DownloadRelay:
 
 
 class MeteredFetcher:
-    """A Fetcher that counts what comes over the wire."""
+    """A Fetcher that tells what each request brought: `brought(url, seconds, bytes over the wire)`.
 
-    def __init__(self, fetcher: Fetcher, progress: Progress) -> None:
+    It knows which files it brought.
+
+    `timer` gives seconds of any beginning.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, brought: Callable[[str, float, int], None], *, timer: Callable[[], float]
+    ) -> None:
         self._fetcher = fetcher
-        self._progress = progress
+        self._brought = brought
+        self._timer = timer
+        self._new: set[Path] = set()
+        self._old: set[Path] = set()
+
+    def distrust(self) -> None:
+        """Let what this run brought be asked for without a condition the next time; if nothing is new, all of it.
+
+        For a run that could not read something: a file may be broken although upstream's mark on it is that of a
+        good one, and would then be "not modified" for ever.
+        """
+        for path in self._new or self._old:
+            forget(path)
 
     def download(
         self,
@@ -93,12 +116,24 @@ class MeteredFetcher:
         expect: tuple[str, ...] = (),
     ) -> Download:
         """Bring a download as the fetcher behind does."""
+        began = self._timer()
         download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
-        self._progress.fetched_bytes += download.bytes_fetched
+        self._brought(url, self._timer() - began, download.bytes_fetched)
+        (self._new if download.changed else self._old).add(target)
         return download
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:
         """Return a small answer as the fetcher behind does."""
+        began = self._timer()
         body = self._fetcher.get_json(url, headers=headers, limits=limits)
-        self._progress.fetched_bytes += len(body)
+        self._brought(url, self._timer() - began, len(body))
         return body
+
+    def post_json(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None
+    ) -> bytes:
+        """Return the answer to a question as the fetcher behind does."""
+        began = self._timer()
+        answer = self._fetcher.post_json(url, body, headers=headers, limits=limits)
+        self._brought(url, self._timer() - began, len(answer))
+        return answer

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, Mode, Unchanged
-from vulnfeeds.errors import GuardError, StoreError
+from vulnfeeds.errors import GuardError, ParseError, StoreError, UpstreamError
 from vulnfeeds.fetch.interface import Fetcher
 from vulnfeeds.store.interface import Publication, Store, TaskFilter
 from vulnfeeds.sync import checkpoints, groups, guard, quarantine, stage, usage
@@ -61,13 +61,15 @@ def execute(
         downloads.lead_to(reporting)
     now = checkpoints.circumstances(driver, severity_source)
     last = checkpoints.decode(store.checkpoint(driver.name))
+    metered = MeteredFetcher(fetcher, reporting.brought, timer=clock)
     context = Context(
-        fetcher=MeteredFetcher(fetcher, reporting),
+        fetcher=metered,
         workspace=home / "workspace" / driver.name,
         published=PublishedRecords(store),
         checkpoint=last.checkpoint if last is not None and last.fits(now) else None,
         secrets=secrets,
         forced=forced,
+        selection=driver.settings.selection,
         report=reporting.report,
         now=clock,
     )
@@ -77,6 +79,8 @@ def execute(
     try:
         return run.go(severity_source)
     except Exception as error:  # noqa: BLE001 - see above
+        if isinstance(error, ParseError | UpstreamError):
+            metered.distrust()
         return run.fail(error)
 
 
@@ -179,7 +183,7 @@ class _Run:
     def _compare(self, comparison: Comparison, cves: frozenset[str] | None, *, parse: bool) -> None:
         covered: Set[Group] = frozenset()
         if parse:
-            for reported in comparison.take(self.driver.parse(self.context)):
+            for reported in comparison.take(self.context.selection.of(self.driver.parse(self.context))):
                 self.progress.compared(reported)
             if self.driver.mode is Mode.FULL:
                 covered = groups.covered(self.context)
@@ -263,11 +267,13 @@ class _Run:
         }
 
     def _result(self, checkpoint: Checkpoint, *, unchanged: bool, frozen: Iterable[Group]) -> dict[str, Any]:
+        left_out = groups.left_out(self.context, groups.own(self.store, self.driver))
         return {
             "changes": {},
             "execution_state": checkpoints.execution_state(checkpoint),
             "unchanged": unchanged,
             "frozen": sorted(group for _, group in frozen),
+            "left_out": {group: reason for (_, group), reason in sorted(left_out.items())},
             **self._facts(),
         }
 

@@ -7,7 +7,7 @@ others published has nothing to make them of here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +15,12 @@ import msgspec
 
 from vulnfeeds.drivers.interface import Context, Driver, Unchanged
 from vulnfeeds.errors import RecordError
-from vulnfeeds.fetch.interface import Download, Fetcher, Limits
+from vulnfeeds.fetch.interface import Fetcher
 from vulnfeeds.records import canonical
 from vulnfeeds.records.contract import check
 from vulnfeeds.records.record import Record
 from vulnfeeds.sync import usage
+from vulnfeeds.sync.reporting import MeteredFetcher
 
 _REFUSED_SHOWN: Final = 20
 _SLOWEST: Final = 5
@@ -90,35 +91,6 @@ class NothingPublished:
         return {}
 
 
-class _TimedFetcher:
-    """A fetcher that notes what each request took."""
-
-    def __init__(self, fetcher: Fetcher, clock: Callable[[], float]) -> None:
-        self._fetcher = fetcher
-        self._clock = clock
-        self.fetched: list[Fetched] = []
-
-    def download(
-        self,
-        url: str,
-        target: Path,
-        *,
-        limits: Limits | None = None,
-        headers: Mapping[str, str] | None = None,
-        expect: tuple[str, ...] = (),
-    ) -> Download:
-        began = self._clock()
-        download = self._fetcher.download(url, target, limits=limits, headers=headers, expect=expect)
-        self.fetched.append(Fetched(url, round(self._clock() - began, 3), download.bytes_fetched))
-        return download
-
-    def get_json(self, url: str, *, headers: Mapping[str, str] | None = None, limits: Limits | None = None) -> bytes:
-        began = self._clock()
-        body = self._fetcher.get_json(url, headers=headers, limits=limits)
-        self.fetched.append(Fetched(url, round(self._clock() - began, 3), len(body)))
-        return body
-
-
 class _Checking:
     """Takes records as a run does before it compares them."""
 
@@ -182,16 +154,26 @@ def try_driver(
     `clock` gives seconds since the epoch, `timer` seconds of any beginning. Raises what the driver raises:
     UpstreamError or ParseError.
     """
-    timed = _TimedFetcher(fetcher, timer)
+    fetched: list[Fetched] = []
+
+    def brought(url: str, took: float, amount: int) -> None:
+        fetched.append(Fetched(url, round(took, 3), amount))
+
     context = Context(
-        fetcher=timed, workspace=workspace, published=NothingPublished(), secrets=secrets, report=report, now=clock
+        fetcher=MeteredFetcher(fetcher, brought, timer=timer),
+        workspace=workspace,
+        published=NothingPublished(),
+        secrets=secrets,
+        selection=driver.settings.selection,
+        report=report,
+        now=clock,
     )
     began = timer()
     answer = driver.fetch(context)
     fetching = timer() - began
     checking = _Checking(driver, timer)
     # Without a checkpoint only a driver that has nothing to read from says so.
-    records = iter(()) if isinstance(answer, Unchanged) else driver.parse(context)
+    records = iter(()) if isinstance(answer, Unchanged) else context.selection.of(driver.parse(context))
     for done in checking.take(records):
         if done % _REPORTED == 0:
             report("parse", done, None)
@@ -205,9 +187,9 @@ def try_driver(
         unknown_values=context.unknown_values,
         notes=context.notes,
         seconds={name: round(value, 3) for name, value in seconds.items()},
-        slowest=sorted(timed.fetched, key=lambda fetched: -fetched.seconds)[:_SLOWEST],
-        downloads=len(timed.fetched),
-        fetched_bytes=sum(fetched.bytes for fetched in timed.fetched),
+        slowest=sorted(fetched, key=lambda download: -download.seconds)[:_SLOWEST],
+        downloads=len(fetched),
+        fetched_bytes=sum(download.bytes for download in fetched),
         body_bytes=checking.body_bytes,
         peak_mb=round(usage.peak_mb(), 1),
     )

@@ -81,6 +81,7 @@ class Trial:
         self.folder = folder
         self.workspace = workspace
         self._settings = settings
+        self._selected = settings if settings is not None else driver.Settings()
         self._published: Published = published if published is not None else NothingPublished()
         self._secrets = secrets
         workspace.mkdir(parents=True, exist_ok=True)
@@ -94,6 +95,7 @@ class Trial:
             checkpoint=checkpoint,
             secrets=self._secrets,
             forced=forced,
+            selection=self._selected.selection,
             now=lambda: NOW,
         )
 
@@ -101,15 +103,15 @@ class Trial:
         self, checkpoint: Checkpoint | None = None, *, forced: bool = False
     ) -> tuple[Checkpoint | Unchanged, Context]:
         """Fetch as a run does; only what the driver declares may be asked."""
-        settings = FetchSettings(attempts=1)
-        with HTTPFetcher(settings, UpstreamMap(default=str(self.folder)), self.driver.upstreams) as fetcher:
+        settings, driver = FetchSettings(attempts=1), self.driver(self._settings)
+        with HTTPFetcher(settings, UpstreamMap(default=str(self.folder)), driver.upstreams) as fetcher:
             context = self.context(fetcher, checkpoint, forced=forced)
-            return self.driver(self._settings).fetch(context), context
+            return driver.fetch(context), context
 
     def parse(self, context: Context) -> list[Record]:
         """Parse what was fetched, with a new instance and no network."""
         with _no_sockets():
-            return list(self.driver(self._settings).parse(context))
+            return list(context.selection.of(self.driver(self._settings).parse(context)))
 
     def run(self, checkpoint: Checkpoint | None = None, *, forced: bool = False) -> tuple[list[Record], Context]:
         """Fetch and parse; no records when nothing changed."""
@@ -122,8 +124,8 @@ class Trial:
         path.write_bytes(edit.change(path.read_bytes()))
 
 
-def copied(driver: type[Driver], upstream: Path, folder: Path) -> Path:
-    """Copy the documents of a driver's hosts into a new folder and return it."""
+def copied(driver: type[Driver] | Driver, upstream: Path, folder: Path) -> Path:
+    """Copy the documents of a driver's hosts (of an instance: those of its settings) into a new folder, return it."""
     folder.mkdir(parents=True)
     for host in sorted({urlsplit(url).netloc for url in driver.upstreams}):
         if (upstream / host).is_dir():
@@ -155,7 +157,9 @@ class DriverSuite:
     @pytest.fixture
     def trial(self, tmp_path: Path) -> Trial:
         """The driver with a copy of its documents and an empty workspace."""
-        return self._trial(copied(self.driver, self.upstream, tmp_path / "upstream"), tmp_path / "workspace")
+        return self._trial(
+            copied(self.driver(self.settings), self.upstream, tmp_path / "upstream"), tmp_path / "workspace"
+        )
 
     def test_it_declares_what_it_is(self) -> None:
         """A driver has a name, feeds, a version, a mode, settings with defaults, and a description."""
@@ -225,6 +229,34 @@ class DriverSuite:
         assert _plain(forced) == _plain(whole)
         assert context.skipped == {}
 
+    def test_an_excluded_group_is_left_out(self, trial: Trial) -> None:
+        """A group that the settings exclude is neither reported nor covered, the others are; then nothing is new."""
+        left = min(self.groups)
+        other = self._selecting(trial, exclude=(*self._own_settings().exclude, left[1]))
+        records, context = other.run()
+        assert {(record.feed, record.group) for record in records} == self.groups - {left}
+        if self.driver.mode is Mode.FULL:
+            assert context.covered == self.groups - {left}
+        assert left not in context.skipped
+        assert other.fetch(self._first(other))[0] == UNCHANGED
+
+    def test_a_renamed_group_is_served_under_its_new_name(self, trial: Trial) -> None:
+        """What the settings rename has its records, which name it, and is covered; nothing has the old name."""
+        before, _ = trial.run()
+        feed, old = min(self.groups)
+        prefix, _, release = old.partition(":")
+        new = f"{prefix}:as-we-call-it"
+        renamed, context = self._selecting(trial, rename={release: "as-we-call-it"}).run()
+        assert {(record.feed, record.group) for record in renamed} == self.groups - {(feed, old)} | {(feed, new)}
+        assert [record.key for record in renamed] == [record.key for record in before]
+        if self.driver.mode is Mode.FULL:
+            assert (feed, new) in context.covered
+            assert (feed, old) not in context.covered
+        for record in renamed:
+            body = canonical.encode(record.body)
+            contract.check(record.feed, record.group, body)
+            assert record.group != new or f'"{old}"'.encode() not in body
+
     def test_a_change_is_noticed(self, trial: Trial) -> None:
         """Each change makes the next run do something; what it then leaves out, it says that it skips."""
         for edit in self.changed:
@@ -280,6 +312,20 @@ class DriverSuite:
             folder,
             workspace,
             settings=self.settings,
+            published=self.published(),
+            secrets=self.secrets,
+        )
+
+    def _own_settings(self) -> DriverSettings:
+        return self.settings if self.settings is not None else self.driver.Settings()
+
+    def _selecting(self, trial: Trial, **settings: Any) -> Trial:
+        """Return a trial on the same documents with other groups selected."""
+        return Trial(
+            self.driver,
+            trial.folder,
+            trial.workspace.with_name("selecting"),
+            settings=msgspec.structs.replace(self._own_settings(), **settings),
             published=self.published(),
             secrets=self.secrets,
         )

@@ -50,12 +50,16 @@ class Seen(msgspec.Struct, frozen=True):
     """Body bytes that were sent."""
     began: float
     """time.monotonic() when the request came."""
+    body: bytes = b""
+    """What a POST asked."""
 
 
 class Fault(msgspec.Struct, kw_only=True):
     """What goes wrong, or is different, for URLs that begin with `prefix`. Fields left alone change nothing."""
 
     prefix: str
+    exact: bool = False
+    """Only for the URL `prefix` itself, whatever its query."""
     times: int | None = None
     """So many requests only; None for all."""
     status: int = 200
@@ -79,6 +83,8 @@ class Fault(msgspec.Struct, kw_only=True):
 
 Handler = Callable[[str], bytes | None]
 """Answers a whole URL (with its query) with a body, or None for 404."""
+Responder = Callable[[bytes], bytes | None]
+"""Answers the body of a POST with a body, or None for 404."""
 
 
 class UpstreamSimulator:
@@ -95,6 +101,7 @@ class UpstreamSimulator:
         self._documents = dict(documents) if isinstance(documents, Mapping) else {}
         self._modified: dict[str, datetime] = {}
         self._handlers: dict[str, Handler] = {}
+        self._responders: dict[str, Responder] = {}
         self._faults: list[Fault] = []
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
@@ -146,6 +153,11 @@ class UpstreamSimulator:
         with self._lock:
             self._handlers[prefix] = handler
 
+    def respond(self, prefix: str, responder: Responder) -> None:
+        """Let a function answer all POSTs to URLs that begin with `prefix`: an API whose questions are bodies."""
+        with self._lock:
+            self._responders[prefix] = responder
+
     def fault(self, prefix: str, **fields: Any) -> Fault:
         """Add a fault (see Fault) for URLs that begin with `prefix`; the first that fits is used."""
         fault = Fault(prefix=prefix, **fields)
@@ -192,7 +204,7 @@ class UpstreamSimulator:
 
     def _hosts(self) -> set[str]:
         with self._lock:
-            urls = [*self._documents, *self._handlers, *(fault.prefix for fault in self._faults)]
+            urls = [*self._documents, *self._handlers, *self._responders, *(fault.prefix for fault in self._faults)]
         if self._folder is not None:
             urls += [f"https://{child.name}/" for child in self._folder.iterdir()]
         return {"/".join(url.split("/")[:3]) + "/" for url in urls}
@@ -211,6 +223,12 @@ class UpstreamSimulator:
             return file.read_bytes() if file.is_file() else None
         return known
 
+    def answer_to(self, url: str, question: bytes) -> bytes | None:
+        """Return the answer to a POST; None when there is none."""
+        with self._lock:
+            responder = next((r for prefix, r in self._responders.items() if url.startswith(prefix)), None)
+        return responder(question) if responder is not None else None
+
     def modified(self, url: str) -> datetime:
         """Return the Last-Modified of a document."""
         with self._lock:
@@ -220,7 +238,8 @@ class UpstreamSimulator:
         """Return the fault that applies to a request, and count it."""
         with self._lock:
             for fault in self._faults:
-                if url.startswith(fault.prefix) and fault.times != 0:
+                fits = url.partition("?")[0] == fault.prefix if fault.exact else url.startswith(fault.prefix)
+                if fits and fault.times != 0:
                     if fault.times is not None:
                         fault.times -= 1
                     return fault
@@ -252,7 +271,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD: documents, conditions, ranges and faults."""
+    """Answers GET, HEAD and POST: documents, conditions, ranges and faults."""
 
     simulator: ClassVar[UpstreamSimulator]
     protocol_version = "HTTP/1.1"
@@ -263,31 +282,43 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
+        self._serve(None)
+
+    do_HEAD = do_GET  # noqa: N815 (the library's name)
+
+    def do_POST(self) -> None:
+        """Answer one question."""
+        self._serve(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    def _serve(self, question: bytes | None) -> None:
         simulator = self.simulator
         simulator.began()
         url, began, status, sent = "https:/" + self.path, time.monotonic(), 0, 0
         fault = simulator.fault_for(url)
         try:
             if not fault.hang:
-                status, headers, body = self._answer(url, fault)
+                status, headers, body = self._answer(url, fault, question)
                 sent = self._send(status, headers, body, fault)
         except OSError:
             self.close_connection = True
         finally:
             heard = {name.lower(): value for name, value in self.headers.items()}
-            simulator.ended(Seen(self.command, url, status, heard, sent, began))
+            simulator.ended(Seen(self.command, url, status, heard, sent, began, question or b""))
         if fault.hang:
             simulator.stopped.wait()
             self.close_connection = True
 
-    do_HEAD = do_GET  # noqa: N815 (the library's name)
-
-    def _answer(self, url: str, fault: Fault) -> tuple[int, dict[str, str], bytes]:
-        found = self.simulator.find(url) if fault.body is None else fault.body
+    def _answer(self, url: str, fault: Fault, question: bytes | None) -> tuple[int, dict[str, str], bytes]:
+        if fault.body is not None:
+            found: bytes | None = fault.body
+        else:
+            found = self.simulator.find(url) if question is None else self.simulator.answer_to(url, question)
         if fault.status != 200:
             return fault.status, dict(fault.headers), fault.body or b"injected\n"
         if found is None:
             return 404, {}, b"not found\n"
+        if question is not None:
+            return 200, {"Content-Type": "application/json", **fault.headers}, found
         headers = {"Content-Type": "application/octet-stream"}
         etag, modified = f'"{hashlib.sha256(found).hexdigest()[:16]}"', self.simulator.modified(url)
         if fault.validators:

@@ -64,6 +64,17 @@ def test_an_advisory_becomes_a_record(tmp_path: Path) -> None:
     assert found["centos:8", "RHSA-2024:9006"]["Vulnerability"]["FixedIn"][0]["Module"] == "mossdb:5"
 
 
+def test_old_advisories_have_scores(tmp_path: Path) -> None:
+    """Red Hat's own CVSS 2, as the original wrote it beside a CVE; newer advisories have CVSS 3 only."""
+    old = (
+        b'"scores": [{"cvss_v2": {"baseScore": 5.0, "vectorString": "AV:N/AC:L/Au:N/C:N/I:N/A:P"}}], "cve": "CVE-2024'
+    )
+    trial = on_sample(CentOSDriver, tmp_path)
+    trial.edit(Edit(ADVISORY, replaced(b'"cve": "CVE-2024', old)))
+    record = bodies(trial.run()[0])["centos:9", "RHSA-2024:9015"]["Vulnerability"]
+    assert [cited["cvss2"] for cited in record["Metadata"]["CVE"]] == ["5.0/AV:N/AC:L/Au:N/C:N/I:N/A:P"]
+
+
 def test_it_is_off_unless_named() -> None:
     """Clients of today use the groups of rhel."""
     registry = load_drivers()

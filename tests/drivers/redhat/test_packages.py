@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vulnfeeds.drivers.redhat import packages
-from vulnfeeds.drivers.redhat.issues import release_of_cpe, release_of_product
+from vulnfeeds.drivers.redhat.issues import base_of, is_group, release_of_cpe
 
 
 @pytest.mark.parametrize(
@@ -39,23 +39,6 @@ def test_the_newest_version_is_rpms() -> None:
 
 
 @pytest.mark.parametrize(
-    ("product", "release"),
-    [
-        ("Red Hat Enterprise Linux 9", "9"),
-        ("Red Hat Enterprise Linux 10", "10"),
-        ("Red Hat Enterprise Linux 8.6 Extended Update Support", "8.6+eus"),
-        ("Red Hat Enterprise Linux 6 Extended Lifecycle Support", "6+els"),
-        ("Red Hat Enterprise Linux 6 Supplementary", ""),
-        ("Red Hat Enterprise Linux 8.2 Advanced Update Support", ""),
-        ("Red Hat Virtualization 4 for Red Hat Enterprise Linux 8", ""),
-    ],
-)
-def test_releases_by_product(product: str, release: str) -> None:
-    """Only the operating system itself, with its two kinds of longer support."""
-    assert release_of_product(product) == release
-
-
-@pytest.mark.parametrize(
     ("cpe", "release"),
     [
         ("cpe:/o:redhat:enterprise_linux:9::baseos", "9"),
@@ -64,10 +47,25 @@ def test_releases_by_product(product: str, release: str) -> None:
         ("cpe:/a:redhat:rhel_eus:8.10::crb", "8.10+eus"),
         ("cpe:/o:redhat:enterprise_linux_eus:10.0", "10.0+eus"),
         ("cpe:/o:redhat:rhel_els:7", "7+els"),
-        ("cpe:/o:redhat:rhel_e4s:8.2::baseos", ""),
+        ("cpe:/o:redhat:rhel_els:6.10", "6+els"),
+        ("cpe:/o:redhat:rhel_e4s:8.2::baseos", "8.2+e4s"),
+        ("cpe:/o:redhat:rhel_aus:7.6", "7.6+aus"),
+        ("cpe:/a:redhat:rhel_eus_long_life:8.4", "8.4+eus_long_life"),
+        ("cpe:/a:redhat:rhel_extras_rt:7", "7"),
+        ("cpe:/a:redhat:rhel_extras:7", ""),
+        ("cpe:/o:redhat:enterprise_linux:7::hypervisor", ""),
+        ("cpe:/o:redhat:enterprise_linux:8::fastdatapath", ""),
+        ("cpe:/a:redhat:rhel_eus:8", ""),
         ("cpe:/a:redhat:openstack:17.1::el9", ""),
     ],
 )
 def test_releases_by_cpe(cpe: str, release: str) -> None:
-    """The same, as CSAF names platforms."""
+    """The operating system itself with its kinds of longer support; not what is only built on it."""
     assert release_of_cpe(cpe) == release
+
+
+def test_not_every_support_is_a_group() -> None:
+    """Those for extended updates and an extended life are; what others brought is listed with the release itself."""
+    assert [release for release in ("9", "8.6+eus", "6+els") if not is_group(release)] == []
+    assert not any(map(is_group, ("8.2+aus", "8.2+tus", "8.2+e4s", "8.4+eus_long_life")))
+    assert [base_of(release) for release in ("9", "8.6+eus", "6+els", "10.0+eus")] == ["9", "8", "6", "10"]

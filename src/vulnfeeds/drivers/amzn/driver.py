@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, 
 from vulnfeeds.errors import ParseError, UpstreamError
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, of_word
-from vulnfeeds.records.vulnerability import FixedIn, OSRecord, Vulnerability, sort_fixes
+from vulnfeeds.records.vulnerability import Available, FixedIn, OSRecord, Vulnerability, sort_fixes
 
 FEED: Final = "vulnerabilities"
 RELEASES: Final = frozenset({"1", "2", "2022", "2023"})
@@ -26,6 +26,7 @@ ARCHITECTURES: Final = ("x86_64", "noarch", "aarch64", "i686")
 
 _FETCHED = "fetched.json"
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 _SERIES = re.compile(r"ALASKERNEL-([0-9]+\.[0-9]+)-[0-9]{4}-[0-9]+")
 
 
@@ -35,10 +36,11 @@ class AmznSettings(DriverSettings, frozen=True, kw_only=True):
     source: Literal["auto", "updateinfo", "pages"] = "auto"
     """Where advisories are read: the repositories, the pages of the site, or (auto) the repositories where there are
     any."""
-    include: list[str] = msgspec.field(default_factory=lambda: ["*"])
-    """Patterns of repositories to read: `2/core`, `2/extras/*`, `2023/kernel-livepatch`."""
-    exclude: list[str] = msgspec.field(default_factory=list)
-    """Patterns of repositories to leave out; without its core a release is left out."""
+    releases: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,4}$")], ...] = ()
+    """Releases that are asked for besides those that the site lists."""
+    exclude_repositories: tuple[str, ...] = ()
+    """Patterns of repositories that are not read beside the core of their release: `2/extras/*`,
+    `2023/kernel-livepatch`."""
     descriptions: bool = True
     """Serve the text of the advisory; the original service left it empty."""
 
@@ -64,6 +66,7 @@ class AmznDriver(Driver):
     """Feed vulnerabilities, groups amzn:2, amzn:2023, ... from Amazon's repositories and alas.aws.amazon.com."""
 
     name = "amzn"
+    version = 2
     feeds = (FEED,)
     upstreams = (repositories.CDN, repositories.AMI_LISTS, repositories.AMI_FILES, pages.SITE)
     Settings: ClassVar[type[DriverSettings]] = AmznSettings
@@ -75,8 +78,8 @@ class AmznDriver(Driver):
         published = _published(context)
         fetched = _Fetched()
         failure: UpstreamError | ParseError | None = None
-        found = sorted(RELEASES | pages.releases(context), key=int)
-        wanted = [release for release in found if self._wanted(repositories.core(release).name)]
+        found = sorted(RELEASES.union(pages.releases(context), self.settings.releases), key=int)
+        wanted = [release for release in found if self.settings.serves(f"amzn:{release}")]
         for done, release in enumerate(wanted):
             context.report("fetch", done, len(wanted))
             try:
@@ -102,7 +105,7 @@ class AmznDriver(Driver):
                 context.skip(FEED, group, "unchanged")
                 continue
             seen: set[str] = set()
-            for update in self._updates(context, release, had):
+            for update in self._updates(context, release, had, published.get(release)):
                 record = self._record(context, release, update)
                 if record is None:
                     continue
@@ -116,11 +119,6 @@ class AmznDriver(Driver):
             context.cover(FEED, group)
 
     # --- fetching ---------------------------------------------------------------------------------------------
-
-    def _wanted(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.settings.include) and not any(
-            fnmatchcase(name, pattern) for pattern in self.settings.exclude
-        )
 
     def _release(self, context: Context, release: str, published: _Had | None) -> _Had:
         """Bring a release. Pages never take the place of repositories that were published: they say less."""
@@ -150,13 +148,12 @@ class AmznDriver(Driver):
         marks = {} if core is None else {repositories.core(release).name: core}
         without: list[str] = []
         for each in repositories.additions(context, release, before):
-            if not self._wanted(each.name):
+            if any(fnmatchcase(each.name, pattern) for pattern in self.settings.exclude_repositories):
                 continue
-            mark = repositories.bring(context, each)
+            # What is published of it cannot be missing any more.
+            mark = repositories.bring(context, each._replace(core=each.name in before))
             if mark is not None:
                 marks[each.name] = mark
-            elif each.name in before:
-                raise UpstreamError(each.mirror_list, "its advisories, which are published, are not there any more")
             elif release == "2":
                 without.append(each.name.rpartition("/")[2])
         if without:
@@ -167,7 +164,7 @@ class AmznDriver(Driver):
         """Return the releases as they will be published; those left out stay as they are."""
         kept = {release: had for release, had in published.items() if release in fetched.unavailable}
         releases = {**kept, **fetched.releases}
-        if releases == published and not context.forced:
+        if context.checkpoint is not None and releases == published and not context.forced:
             for release, reason in fetched.unavailable.items():
                 context.skip(FEED, f"amzn:{release}", reason)
             return UNCHANGED
@@ -176,19 +173,24 @@ class AmznDriver(Driver):
 
     # --- parsing ----------------------------------------------------------------------------------------------
 
-    def _updates(self, context: Context, release: str, had: _Had) -> Iterator[updateinfo.Update]:
+    def _updates(self, context: Context, release: str, had: _Had, before: _Had | None) -> Iterator[updateinfo.Update]:
         if had.form == "pages":
             yield from pages.read(context, release)
             return
         for name in had.repositories:
-            yield from updateinfo.read(repositories.file_of(context, name), f"{name} updateinfo.xml")
+            place, empty = f"{name} updateinfo.xml", True
+            for update in updateinfo.read(repositories.file_of(context, name), place):
+                empty = False
+                yield update
+            if empty and before is not None and name in before.repositories:
+                raise ParseError(place, "no advisory any more, though some were published")
 
     def _record(self, context: Context, release: str, update: updateinfo.Update) -> Record | None:
         """Return the record of an advisory; None of one that fixes no vulnerability of a package."""
         if update.kind != "security":
             return None
         name = advisory_name(update.id, release)
-        fixes = _fixes(f"amzn:{release}", name, update.packages)
+        fixes = _fixes(f"amzn:{release}", name, update)
         if not fixes:
             context.unknown("advisory without packages", name)
             return None
@@ -214,8 +216,10 @@ def advisory_name(name: str, release: str) -> str:
     return f"ALAS{rest}" if name.startswith(marked) and rest[:1] and not rest[:1].isdigit() else name
 
 
-def _fixes(group: str, name: str, packages: tuple[updateinfo.Package, ...]) -> list[FixedIn]:
-    """Return the fixes of the preferred architecture of each package."""
+def _fixes(group: str, name: str, update: updateinfo.Update) -> list[FixedIn]:
+    """Return the fixes of the preferred architecture of each package, with the date of the advisory."""
+    packages = update.packages
+    issued = _DATE.match(update.issued)
     best: dict[str, int] = {}
     for package in packages:
         rank = _rank(package.arch)
@@ -228,6 +232,7 @@ def _fixes(group: str, name: str, packages: tuple[updateinfo.Package, ...]) -> l
             version=package.evr,
             version_format="rpm",
             vulnerable_range=_range(series[1], package) if series else "",
+            available=Available(issued[0]) if issued else None,
         )
         for package in packages
         if _rank(package.arch) == best[package.name] and package.arch != "src"

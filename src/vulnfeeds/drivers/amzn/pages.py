@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 from html import unescape
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from vulnfeeds.drivers.formats import elements
 from vulnfeeds.drivers.formats.updateinfo import Package, Reference, Update
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.errors import ParseError, StatusError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 
 SITE: Final = "https://alas.aws.amazon.com/"
 MOST_MISSING: Final = 25
@@ -80,7 +81,11 @@ def bring(context: Context, release: str) -> dict[str, str]:
     before = _asked(place)
     asked: dict[str, str] = {}
     missing: list[str] = []
-    items = list(_items(feed.path, url, lambda field, value: None))
+    try:
+        items = list(_items(feed.path, url, lambda field, value: None))
+    except (UpstreamError, ParseError):
+        forget(feed.path)
+        raise
     for done, item in enumerate(items):
         context.report("fetch", done, len(items))
         said = " ".join([item.severity, item.issued, *item.cves])
@@ -104,8 +109,13 @@ def read(context: Context, release: str) -> Iterator[Update]:
     asked = _asked(place)
     for item in _items(place / "alas.rss", url, context.unknown):
         if item.id in asked:
-            text = (place / f"{item.id}.html").read_text("utf-8", errors="replace")
-            yield _update(item, text, f"{SITE}{folder(release)}{item.id}.html")
+            page = place / f"{item.id}.html"
+            try:
+                yield _update(item, page.read_text("utf-8", errors="replace"), f"{SITE}{folder(release)}{page.name}")
+            except ParseError:
+                # Of an older advisory only a page that is missing is asked for again.
+                page.unlink()
+                raise
 
 
 def _asked(place: Path) -> dict[str, dict[str, str]]:
@@ -170,10 +180,18 @@ def _update(item: _Item, text: str, place: str) -> Update:
         title="",
         severity=item.severity,
         description=description.removeprefix("Issue Overview:").strip(),
-        issued=item.issued,
+        issued=_day(item.issued),
         references=tuple(Reference("cve", cve, "", "") for cve in item.cves),
         packages=tuple(packages),
     )
+
+
+def _day(written: str) -> str:
+    """Return the day of "Tue, 01 Nov 2022 20:30:00 GMT", as YYYY-MM-DD; "" for what is no date."""
+    try:
+        return parsedate_to_datetime(written).date().isoformat()
+    except ValueError:
+        return ""
 
 
 def _part(text: str, start: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from vulnfeeds.drivers.formats import updateinfo
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.errors import ParseError, StatusError, UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 
 CDN: Final = "https://cdn.amazonlinux.com/"
 AMI_LISTS: Final = "http://repo.us-west-2.amazonaws.com/2018.03/"
@@ -22,6 +22,10 @@ CATALOGUE: Final = f"{CDN}2/extras-catalog.json"
 
 _ADDITIONS: Final = ("kernel-livepatch", "nvidia")
 """Repositories that a release from 2022 on may have beside core; nothing lists them."""
+_CATALOGUE_FILE: Final = "extras.json"
+_MIRRORS: Final = "mirror.list"
+_INDEX: Final = "repomd.xml"
+_ADVISORIES: Final = "updateinfo"
 _LIST_LIMITS: Final = Limits(max_bytes=4 << 20)
 _FILE_LIMITS: Final = Limits(max_bytes=512 << 20)
 _MOST_TOPICS: Final = 2000
@@ -70,21 +74,38 @@ def additions(context: Context, release: str, before: frozenset[str]) -> list[Re
 def bring(context: Context, repository: Repository) -> str | None:
     """Bring the advisories of a repository to `file_of`; return their sha256, None when there are none.
 
-    Only an addition may have none, or not be there. Raises UpstreamError or ParseError when it cannot be told.
+    Only an addition may have none, or not be there. Raises UpstreamError or ParseError when it cannot be told; then
+    all of it is asked for anew the next time.
     """
     folder = context.workspace / repository.name
     try:
+        return _bring(context, repository, folder)
+    except (UpstreamError, ParseError):
+        for name in (_MIRRORS, _INDEX, _ADVISORIES):
+            forget(folder / name)
+        raise
+
+
+def file_of(context: Context, name: str) -> Path:
+    """Return the file of a repository's advisories in the workspace."""
+    return context.workspace / name / _ADVISORIES
+
+
+def _bring(context: Context, repository: Repository, folder: Path) -> str | None:
+    try:
         listed = context.fetcher.download(
-            repository.mirror_list, folder / "mirror.list", limits=_LIST_LIMITS, expect=("text",)
+            repository.mirror_list, folder / _MIRRORS, limits=_LIST_LIMITS, expect=("text",)
         )
         base = _mirror(listed.path, repository.mirror_list)
         index = context.fetcher.download(
-            f"{base}/{updateinfo.INDEX}", folder / "repomd.xml", limits=_LIST_LIMITS, expect=("xml",)
+            f"{base}/{updateinfo.INDEX}", folder / _INDEX, limits=_LIST_LIMITS, expect=("xml",)
         )
     except StatusError as error:
-        if repository.core or error.status not in (403, 404, 410):
+        if not repository.core and error.status in (403, 404, 410):
+            return None
+        if error.url == repository.mirror_list:
             raise
-        return None
+        raise StatusError(error.url, error.status, f"{repository.mirror_list} leads there") from error
     location = updateinfo.find(index.path, f"{base}/{updateinfo.INDEX}")
     if location is None:
         if repository.core:
@@ -92,23 +113,20 @@ def bring(context: Context, repository: Repository) -> str | None:
         return None
     url = f"{base}/{location.path}"
     kinds = ("xml", "gzip", "xz", "zstd", "bzip2")
-    brought = context.fetcher.download(url, file_of(context, repository.name), limits=_FILE_LIMITS, expect=kinds)
+    brought = context.fetcher.download(url, folder / _ADVISORIES, limits=_FILE_LIMITS, expect=kinds)
     updateinfo.verify(brought.path, location, url)
     return brought.sha256
-
-
-def file_of(context: Context, name: str) -> Path:
-    """Return the file of a repository's advisories in the workspace."""
-    return context.workspace / name / "updateinfo"
 
 
 def _extras(context: Context, before: frozenset[str]) -> list[Repository]:
     try:
         brought = context.fetcher.download(
-            CATALOGUE, context.workspace / "extras.json", limits=_LIST_LIMITS, expect=("json",)
+            CATALOGUE, context.workspace / _CATALOGUE_FILE, limits=_LIST_LIMITS, expect=("json",)
         )
         topics = _topics(brought.path)
     except (UpstreamError, ParseError) as error:
+        if isinstance(error, ParseError):
+            forget(context.workspace / _CATALOGUE_FILE)
         if any(name.startswith("2/extras/") for name in before):
             # Published with the extras: without them every one of their records would be withdrawn.
             raise

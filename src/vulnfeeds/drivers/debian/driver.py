@@ -11,6 +11,7 @@ import msgspec
 from vulnfeeds.drivers.debian import advisories, releases
 from vulnfeeds.drivers.debian.tracker import Issue, State, Tracker
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, DriverSettings, Unchanged
+from vulnfeeds.errors import ParseError
 from vulnfeeds.fetch.interface import Limits
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, highest
@@ -48,6 +49,8 @@ _TRACKER_FILE = "tracker.json"
 _LIST_FILE = "DSA-list.txt"
 _REPORTED: Final = 1000
 """CVEs between two reports of progress."""
+_MOST_TAKEN_BACK: Final = 100
+"""One in so many advisories may leave the list from one run to the next."""
 _TRACKER_LIMITS: Final = Limits(max_bytes=1 << 30)
 _LIST_LIMITS: Final = Limits(max_bytes=32 << 20)
 
@@ -93,7 +96,11 @@ class DebianDriver(Driver):
             number = advisories.count(lines)
         before = context.checkpoint.cursor.get("advisories", 0) if context.checkpoint else 0
         if number < before:
-            context.note(f"the list of advisories got shorter: {number}, {before} at the last run")
+            said = f"the list of advisories got shorter: {number}, {before} at the last run"
+            # One is taken back at times; more are lost only where the list is cut: it ends with the oldest ones.
+            if before - number > max(1, before // _MOST_TAKEN_BACK) and not context.forced:
+                raise ParseError(ADVISORIES, f"{said}; a forced run takes it as it is")
+            context.note(said)
         return Checkpoint(fingerprint=fingerprint, cursor={"advisories": number})
 
     def parse(self, context: Context) -> Iterator[Record]:
@@ -121,7 +128,8 @@ class DebianDriver(Driver):
         for codename in codenames:
             if codename not in versions:
                 context.unknown("release", codename)
-        return {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
+        groups = {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
+        return {codename: group for codename, group in groups.items() if self.settings.serves(group)}
 
     def _record(
         self,

@@ -10,18 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
-import ijson
 import msgspec
 
-from vulnfeeds.drivers.formats import repeats
-from vulnfeeds.drivers.formats.depth import ShallowJSON
+from vulnfeeds.drivers.formats import repeats, rows
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.errors import ParseError
-
-MAX_DEPTH: Final = 32
-"""Deepest nesting of lists and objects that is read; true documents have 6 levels."""
 
 _UNDETERMINED = "undetermined"
 _STATUSES = frozenset({"open", "resolved", _UNDETERMINED})
@@ -100,7 +95,7 @@ class Tracker:
         numbers: dict[str, int] = {}
         encoder = msgspec.msgpack.Encoder()
         counts = _Counts()
-        for package, issues in _packages(path):
+        for package, issues in rows.read_packages(path, _Issue):
             for cve, issue in issues.items():
                 counts.add(issue)
                 if not cve.startswith("CVE-"):
@@ -145,27 +140,3 @@ class Tracker:
                 nodsa = release.nodsa is not msgspec.UNSET
                 states.append((number, release.fixed_version, release.urgency or "", nodsa))
         return states
-
-
-def _packages(path: Path) -> Iterator[tuple[str, dict[str, _Issue]]]:
-    """Yield each package with its issues; only one package is in memory at a time."""
-    seen: set[str] = set()
-    with path.open("rb") as file:
-        try:
-            for package, value in ijson.kvitems(ShallowJSON(file, path.name, MAX_DEPTH), "", use_float=True):
-                if package in seen:
-                    raise ParseError(path.name, f"package {package} is given twice")
-                seen.add(package)
-                yield package, _issues(value, path.name, package)
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            last = f" after {len(seen)} packages" if seen else ""
-            raise ParseError(path.name, f"not JSON{last}: {error}") from error
-    if not seen:
-        raise ParseError(path.name, "no packages in the document")
-
-
-def _issues(value: Any, name: str, package: str) -> dict[str, _Issue]:
-    try:
-        return msgspec.convert(value, dict[str, _Issue])
-    except msgspec.ValidationError as error:
-        raise ParseError(f"{name} package {package}", str(error)) from error

@@ -13,6 +13,7 @@ form changed several times. A platform may be a relationship too (a package of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -24,6 +25,10 @@ from vulnfeeds.errors import ParseError
 
 MAX_BYTES: Final = 256 << 20
 """Most bytes of one document; the largest true ones have some tens of MB."""
+_PLAIN: Final = re.compile(
+    r"pkg:rpm/redhat/([\w.+-]+)(?:@([\w.+~^-]+))?(?:\?arch=([\w-]+)(?:&epoch=(\d+))?)?", re.ASCII
+)
+"""A package's purl as it is mostly: `pkg:rpm/redhat/bash@4.2.46-35.el7_9?arch=x86_64&epoch=1`."""
 _MAX_STEPS: Final = 8
 """Most relationships from a product id to its platform; true documents have 2."""
 
@@ -66,6 +71,13 @@ class Threat(msgspec.Struct, frozen=True):
     details: str = ""
 
 
+class CVSS2(msgspec.Struct, frozen=True, rename="camel"):
+    """The vendor's CVSS 2 score, in old documents."""
+
+    vector_string: str
+    base_score: float
+
+
 class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
     """The vendor's CVSS 3 score."""
 
@@ -76,6 +88,7 @@ class CVSS3(msgspec.Struct, frozen=True, rename="camel"):
 class Score(msgspec.Struct, frozen=True):
     """Scores for some products."""
 
+    cvss_v2: CVSS2 | None = None
     cvss_v3: CVSS3 | None = None
 
 
@@ -178,15 +191,19 @@ class Document:
             for relation in tree.relationships
         }
 
-    def cpe(self, product_id: str) -> str | None:
-        """Return the CPE of the platform that a product id belongs to; None when the id leads nowhere."""
+    def platform(self, product_id: str) -> str:
+        """Return the id of the platform that a product id belongs to; "" when the id leads nowhere."""
         for _ in range(_MAX_STEPS):
             if product_id in self._cpes:
-                return self._cpes[product_id]
+                return product_id
             if product_id not in self._relations:
-                return None
+                return ""
             product_id = self._relations[product_id][1]
-        return None
+        return ""
+
+    def cpe(self, product_id: str) -> str | None:
+        """Return the CPE of the platform that a product id belongs to; None when the id leads nowhere."""
+        return self._cpes.get(self.platform(product_id))
 
     def component(self, product_id: str) -> str:
         """Return the id of the component that a product id stands for; "" when it is a platform."""
@@ -243,6 +260,10 @@ def _products(branches: list[_Branch]) -> Iterator[_Product]:
 @lru_cache(maxsize=65536)
 def _package(purl: str) -> Package | None:
     """Return the package that a purl names, with no name when it is a module; None when it is neither."""
+    if match := _PLAIN.fullmatch(purl):
+        # Nearly all: nothing in them is escaped, and there are a million in an archive.
+        name, version, arch, epoch = match.groups("")
+        return Package(name, f"{epoch or '0'}:{version}" if version else "", arch, "")
     try:
         parsed = PackageURL.from_string(purl)
     except ValueError:

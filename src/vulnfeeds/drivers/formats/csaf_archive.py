@@ -77,7 +77,7 @@ class CSAFArchive:
         name, made_at = self._latest()
         changes, deletions = self._rows(CHANGES), self._rows(DELETIONS)
         if kept.get_mark(_ARCHIVED) != name:
-            self._read_archive(kept, reduce, name, made_at)
+            self._read_archive(kept, reduce, name, made_at, {row.path for row in _read(changes)})
         gone = {row.path: row.time for row in _read(deletions)}
         wanted = [
             Wanted(row.path, f"{self._base}{row.path}", row.time.isoformat())
@@ -121,19 +121,28 @@ class CSAFArchive:
         found = kept.find(row.path)
         return found is None or datetime.fromisoformat(found.mark) < row.time
 
-    def _read_archive(self, kept: KeptDocuments, reduce: Reduce, name: str, made_at: datetime) -> None:
-        """Put the archive's documents in the place of all that were kept, in one transaction."""
+    def _read_archive(
+        self, kept: KeptDocuments, reduce: Reduce, name: str, made_at: datetime, listed: set[str]
+    ) -> None:
+        """Put the archive's documents in the place of those that were kept, in one transaction.
+
+        What was kept stays where it is newer than the archive, or missing in it although the list names it: until
+        that is asked for again, and in case it cannot be had.
+        """
         url = f"{self._base}{name}"
         target = self._folder / name
         self._context.fetcher.download(url, target, limits=_PACKED, expect=("zstd",))
-        kept.drop_all()
+        missing = set(kept.names())
         count = 0
         try:
             for path, stream in members(target, wanted=self._is_wanted, limits=_MEMBERS, url=url):
                 if count % _REPORTED == 0:
                     self._context.report("fetch", count)
                 count += 1
-                kept.put(path, made_at.isoformat(), self._context.now(), reduce(path, stream.read()))
+                body = reduce(path, stream.read())
+                if (found := kept.find(path)) is None or datetime.fromisoformat(found.mark) <= made_at:
+                    kept.put(path, made_at.isoformat(), self._context.now(), body)
+                missing.discard(path)
         except (UpstreamError, ParseError):
             # With the bad file in place the next request would be answered "not modified".
             target.unlink()
@@ -142,6 +151,8 @@ class CSAFArchive:
         if not count:
             kept.rollback()
             raise ParseError(name, f"no {self._kind} document in the archive")
+        for path in missing - listed:
+            kept.drop(path)
         kept.set_mark(_ARCHIVED, name)
         kept.commit()
         for leftover in self._folder.glob("*.tar.zst*"):

@@ -7,16 +7,18 @@ A record is one advisory in one release: `ALSA-2024:0102` in `alma:8`. What OSV 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping
-from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
 
+from vulnfeeds.drivers.documents import UNCHANGED_REASON
 from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.formats.osv import OSVRecord
-from vulnfeeds.drivers.interface import Context, DriverSettings
+from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, DriverSettings, Unchanged
+from vulnfeeds.errors import ParseError
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity, of_word
 from vulnfeeds.records.vulnerability import NO_FIX, Available, FixedIn, OSRecord, Vulnerability, sort_fixes
@@ -24,6 +26,7 @@ from vulnfeeds.records.vulnerability import NO_FIX, Available, FixedIn, OSRecord
 FEED: Final = "vulnerabilities"
 CVE_PAGE: Final = "https://www.cve.org/CVERecord?id="
 
+_RELEASES: Final = "releases.json"
 _WORDS = "Critical|Important|Moderate|Low"
 _SEVERITY: Final = re.compile(rf"(?:(?:^|: )({_WORDS}):\s|\(({_WORDS})\)\s*$)")
 _MODULE: Final = re.compile(r"(?:^|:\s+)([^\s:,]+:[^\s:,]+)(?=[\s,]|$)")
@@ -35,17 +38,63 @@ _KNOWN: Final = re.compile(r"[A-Z]{1,4}[SBE]A-\d{4}:A?\d+")
 class ErrataSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of a driver of this form."""
 
-    include: tuple[str, ...] = ("*",)
-    """Releases to serve, as patterns ("8", "1?"); those that match none are left out."""
-    exclude: tuple[str, ...] = ()
-    """Releases to leave out although `include` names them."""
     all_advisories: bool = False
     """Serve bug fix and enhancement advisories that name no CVE, too; they are about no vulnerability."""
 
-    def wants(self, release: str) -> bool:
-        """Tell whether a release is served."""
-        named = any(fnmatchcase(release, pattern) for pattern in self.include)
-        return named and not any(fnmatchcase(release, pattern) for pattern in self.exclude)
+
+class Releases:
+    """The advisories of each release, so that one of which nothing changed is not read again.
+
+    All releases come in one archive or one walk; the digests tell which of them have news. They are kept in the
+    workspace for `parse`, and in the checkpoint for the next run.
+    """
+
+    def __init__(self, context: Context, group: str) -> None:
+        self._context = context
+        self._group = group
+        """How the groups' names begin ("rocky:")."""
+        self._digests: dict[str, dict[str, str]] = {}
+
+    def add(self, release: str, advisory: str, data: bytes | msgspec.Raw) -> None:
+        """Take an advisory of a release in; of several copies the first counts."""
+        self._digests.setdefault(release, {}).setdefault(advisory, hashlib.sha256(data).hexdigest())
+
+    def checkpoint(self, place: str, fingerprint: str = "") -> Checkpoint | Unchanged:
+        """Return what is to be published, or that all of it is. Raises ParseError when no release has an advisory.
+
+        `place` is where they come from. The checkpoint's fingerprint is the one given, else made of the digests.
+        """
+        if not self._digests:
+            raise ParseError(place, "no advisory of any release")
+        found = {
+            release: hashlib.sha256("\n".join(f"{name} {mark}" for name, mark in sorted(marks.items())).encode())
+            for release, marks in sorted(self._digests.items())
+        }
+        digests = {release: digest.hexdigest() for release, digest in found.items()}
+        (self._context.workspace / _RELEASES).write_bytes(msgspec.json.encode(digests))
+        if digests == self._published():
+            return UNCHANGED
+        whole = hashlib.sha256(msgspec.json.encode(digests)).hexdigest()
+        return Checkpoint(fingerprint=fingerprint or whole, cursor={"releases": digests})
+
+    def changed(self) -> set[str]:
+        """Return the releases that have news since the last run that published; the others are skipped."""
+        digests = msgspec.json.decode((self._context.workspace / _RELEASES).read_bytes(), type=dict[str, str])
+        published = self._published()
+        for release in (name for name, digest in digests.items() if published.get(name) == digest):
+            self._context.skip(FEED, f"{self._group}{release}", UNCHANGED_REASON)
+        return {
+            name
+            for name, digest in digests.items()
+            if published.get(name) != digest and self._context.selection.serves(f"{self._group}{name}")
+        }
+
+    def _published(self) -> dict[str, str]:
+        """Return the digest of each release that was published; none when all are to be read again."""
+        if self._context.forced or self._context.checkpoint is None:
+            return {}
+        found: dict[str, str] = self._context.checkpoint.cursor.get("releases", {})
+        return found
 
 
 def cves(advisory: OSVRecord) -> list[str]:

@@ -133,6 +133,34 @@ def decode(data: bytes, place: str) -> OSVRecord:
         return _without_nulls(data, place, error)
 
 
+class _Origin(msgspec.Struct):
+    ecosystem: str = ""
+
+
+class _Place(msgspec.Struct):
+    package: _Origin | None = None
+
+
+class _Head(msgspec.Struct):
+    id: str
+    affected: list[_Place] | None = None
+
+
+_heads: Final = msgspec.json.Decoder(_Head)
+
+
+def head(data: bytes | msgspec.Raw, place: str) -> tuple[str, list[str]]:
+    """Return a document's id and the ecosystems that it names, each once; nothing else of it is read.
+
+    Raises ParseError, naming the place, when it has no id.
+    """
+    try:
+        found = _heads.decode(data)
+    except _UNREADABLE as error:
+        raise ParseError(place, f"an advisory without id: {error}") from error
+    return found.id, list(dict.fromkeys(item.package.ecosystem for item in found.affected or () if item.package))
+
+
 def read_archive(
     path: Path,
     *,
@@ -218,6 +246,22 @@ def constraint(span: Span) -> str:
     else:
         high = f"<{span.limit}" if span.limit is not None else ""
     return ", ".join(part for part in (low, high) if part)
+
+
+def comparators(span: Span) -> str:
+    """Return a span in the grammar of feed github, comparators between spaces: ">= 2.0 < 2.3"; ">= 0" when all.
+
+    Where upstream names what fixes, or what is affected last, that ends the range, and nothing else.
+    """
+    if span.introduced == span.last_affected:
+        return f"= {span.introduced}"
+    high = [
+        f"{sign} {version}"
+        for sign, version in (("<", span.fixed), ("<=", span.last_affected), ("<", span.limit))
+        if version is not None
+    ][:1]
+    low = [] if span.introduced == START and high else [f">= {span.introduced}"]
+    return " ".join(low + high)
 
 
 def _without_nulls(data: bytes, place: str, first: Exception) -> OSVRecord:

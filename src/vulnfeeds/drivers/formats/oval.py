@@ -19,8 +19,10 @@ import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain, product
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO, Final, NamedTuple, TypeVar, cast
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -41,8 +43,9 @@ MAX_WAYS: Final = 200_000
 """Most ways in which one definition may hold; true ones stay below 5,000."""
 
 _CHUNK: Final = 256 << 10
-_SECTIONS: Final = frozenset({"definitions", "tests", "objects", "states"})
 _HEAD: Final = 4
+_REMEMBERED: Final = 16_384
+"""Most tests whose meaning is kept at hand: the same releases are asked for in every definition."""
 _INDEX: Final = 32
 """Bits of the second number of a test's packed pair."""
 
@@ -65,7 +68,10 @@ class PackageTest(NamedTuple):
 
     def condition(self, attribute: str) -> Condition | None:
         """Return what the test asks of an attribute, if it does."""
-        return next((found for found in self.conditions if found.attribute == attribute), None)
+        for found in self.conditions:
+            if found.attribute == attribute:
+                return found
+        return None
 
 
 class Criterion(msgspec.Struct, frozen=True, array_like=True, tag=0):
@@ -139,6 +145,7 @@ class Document:
         self._sets: dict[tuple[str, ...], int] = {}
         self._states: dict[str, tuple[Condition, ...]] = {}
         self._set_of: list[tuple[str, ...]] = []
+        self._found: dict[str, PackageTest | None] = {}
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Definition)
 
@@ -154,14 +161,29 @@ class Document:
 
     def test(self, reference: str) -> PackageTest | None:
         """Return what a test means; None when it, its object or one of its states is missing."""
+        if reference not in self._found:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[reference] = self._look_up(reference)
+        return self._found[reference]
+
+    def _look_up(self, reference: str) -> PackageTest | None:
         packed = self._tests.get(xxh3_64_intdigest(reference.encode()))
         if packed is None:
             return None
         package = self._names.get(packed >> _INDEX)
-        states = [self._states.get(state) for state in self._set_of[packed & ((1 << _INDEX) - 1)]]
-        if package is None or any(state is None for state in states):
-            return None
-        return PackageTest(package, tuple(chain.from_iterable(cast(list[tuple[Condition, ...]], states))))
+        conditions: list[Condition] = []
+        for state in self._set_of[packed & ((1 << _INDEX) - 1)]:
+            if state not in self._states:
+                return None
+            conditions += self._states[state]
+        return PackageTest(package, tuple(conditions)) if package is not None else None
+
+    def forget(self) -> None:
+        """Give back the memory; nothing can be asked any more."""
+        for kept in (self._places, self._tests, self._objects, self._names, self._sets, self._states, self._found):
+            kept.clear()
+        self._set_of.clear()
 
     # --- filling ----------------------------------------------------------------------------------------------
 
@@ -200,12 +222,12 @@ class Document:
         number = self._objects.get(element.get("id", ""))
         if number is not None:
             names = [(child.text or "").strip() for child in element if _local(child.tag) == "name"]
-            self._names[number] = names[0] if names else ""
+            self._names[number] = intern(names[0]) if names else ""
 
     def add_state(self, element: Element) -> None:
         """Take a state in."""
         self._states[element.get("id", "")] = tuple(
-            Condition(_local(child.tag), child.get("operation", "equals"), (child.text or "").strip())
+            Condition(_local(child.tag), intern(child.get("operation", "equals")), intern((child.text or "").strip()))
             for child in element
         )
 
@@ -230,13 +252,18 @@ def opened(path: Path, key: Key, *, report: Callable[[int], None] = lambda count
             raise ParseError(path.name, "no definitions in the document")
         if not document._tests:
             raise ParseError(path.name, "no tests in the document")
-        yield document
+        try:
+            yield document
+        finally:
+            # The caller's name for it lasts until the next document has been read.
+            document.forget()
 
 
 def ways(criteria: Criteria, read: Read[_T], place: str) -> Iterator[tuple[_T, ...]]:
     """Yield each way in which criteria can hold, as what `read` makes of the criterions that must then all hold.
 
-    `read` is asked once for each criterion. Raises ParseError, naming `place`, above MAX_WAYS.
+    Of equal ways there may be one. `read` is asked once for each criterion. Raises ParseError, naming `place`, above
+    MAX_WAYS.
     """
     yield from _ways(criteria, read, place)
 
@@ -249,7 +276,7 @@ def _ways(part: Criterion | Criteria, read: Read[_T], place: str) -> list[tuple[
         return [] if value is False else [(cast(_T, value),)]
     found = [_ways(inner, read, place) for inner in part.parts]
     if not part.all:
-        return list(chain.from_iterable(found))
+        return list(dict.fromkeys(chain.from_iterable(found)))
     if math.prod(map(len, found)) > MAX_WAYS:
         raise ParseError(place, f"the criteria can hold in more than {MAX_WAYS} ways")
     return [tuple(chain.from_iterable(combined)) for combined in product(*found)]
@@ -264,24 +291,29 @@ def with_epoch(evr: str) -> str:
 
 
 class _Reader:
-    """Builds each definition, test, object and state as a small tree, hands it over and forgets it."""
+    """Lets the parser build the tree, and after each chunk takes out of it what is whole.
+
+    Nothing of Python is called for an element: that is what makes a document of 300 MB a matter of seconds.
+    """
 
     def __init__(self, document: Document, key: Key) -> None:
         self._document = document
-        self._path: list[str] = []
-        self._item = ""
-        self._begin = 0
-        self._builder = TreeBuilder()
+        self._root: Element | None = None
+        self._taken = 0
+        """Where the parser was when last something was whole."""
         self._take: dict[str, Callable[[Element], None]] = {
             "definitions": lambda element: document.add_definition(element, key),
             "tests": document.add_test,
             "objects": document.add_object,
             "states": document.add_state,
         }
+        self._builder = TreeBuilder()
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._refuse
-        self._outside()
+        self._parser.StartElementHandler = self._begin
+        self._parser.EndElementHandler = self._builder.end
+        self._parser.CharacterDataHandler = self._builder.data
 
     def read(self, path: Path, report: Callable[[int], None]) -> None:
         """Read the whole document."""
@@ -289,9 +321,8 @@ class _Reader:
             try:
                 while chunk := stream.read(_CHUNK):
                     self._parser.Parse(chunk, False)
+                    self._sweep(ended=False)
                     report(self._document.count)
-                    if self._item and self._parser.CurrentByteIndex - self._begin > MAX_ITEM:
-                        raise ParseError(self._place(), f"one element has more than {MAX_ITEM} bytes")
                 self._parser.Parse(b"", True)
             except expat.ExpatError as error:
                 raise ParseError(
@@ -300,38 +331,30 @@ class _Reader:
             except (ValueError, LookupError) as error:
                 # Of an encoding that is not known.
                 raise ParseError(self._place(), f"not XML: {error}") from error
+        self._sweep(ended=True)
 
-    def _outside(self) -> None:
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = None
+    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
+        if _local(tag) != "oval_definitions":
+            raise ParseError(self._place(), f"the outermost element is {tag[:80]!r}, not 'oval_definitions'")
+        self._root = self._builder.start(tag, attributes)
+        self._parser.StartElementHandler = self._builder.start
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
-        if not self._path and name != "oval_definitions":
-            raise ParseError(self._place(), f"the outermost element is {name[:80]!r}, not 'oval_definitions'")
-        if len(self._path) == 2 and self._path[1] in _SECTIONS:
-            # What is inside is built without a step of Python for each beginning and text.
-            self._item = tag
-            self._begin = self._parser.CurrentByteIndex
-            self._builder = TreeBuilder()
-            self._builder.start(tag, attributes)
-            self._parser.StartElementHandler = self._builder.start
-            self._parser.EndElementHandler = self._end_within
-            self._parser.CharacterDataHandler = self._builder.data
+    def _sweep(self, *, ended: bool) -> None:
+        """Hand over and forget what is whole: until the document ended, all but the last section's last child."""
+        if self._root is None:
             return
-        self._path.append(name)
-
-    def _end(self, tag: str) -> None:
-        if not self._path or self._path.pop() != _local(tag):
-            raise ParseError(self._place(), f"{tag[:80]!r} ends here and did not begin")
-
-    def _end_within(self, tag: str) -> None:
-        element = self._builder.end(tag)
-        if tag == self._item:
-            self._outside()
-            self._item = ""
-            self._take[self._path[1]](element)
+        sections = list(self._root)
+        for section in sections:
+            items = list(section) if ended or section is not sections[-1] else section[:-1]
+            if take := self._take.get(_local(section.tag)):
+                for item in items:
+                    take(item)
+            del section[: len(items)]
+            if items or len(sections) > 1:
+                self._taken = self._parser.CurrentByteIndex
+        del self._root[:-1]
+        if not ended and self._parser.CurrentByteIndex - self._taken > MAX_ITEM:
+            raise ParseError(self._place(), f"one element has more than {MAX_ITEM} bytes")
 
     def _refuse(self, *_: object) -> None:
         raise ParseError(self._place(), "the document declares a document type; entities are not read")
@@ -340,6 +363,7 @@ class _Reader:
         return f"{self._document.name}:{self._parser.CurrentLineNumber}"
 
 
+@lru_cache(maxsize=256)
 def _local(tag: str) -> str:
     return tag.rpartition(":")[2]
 

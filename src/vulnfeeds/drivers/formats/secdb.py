@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from sys import intern
 from typing import Any, Final, NamedTuple, TypeVar
@@ -44,6 +45,13 @@ class Fix(NamedTuple):
     id: str
 
 
+class Fixed(NamedTuple):
+    """A package's version that fixes something; "0" when the package was never affected."""
+
+    package: str
+    version: str
+
+
 class _Package(msgspec.Struct):
     name: str
     secfixes: dict[str, list[str | None] | None] | None = None
@@ -57,6 +65,19 @@ class _Document(msgspec.Struct):
     packages: list[_Entry] | None
 
 
+class _Parts(msgspec.Struct):
+    """A document whose packages are not taken apart yet."""
+
+    packages: list[msgspec.Raw] | None
+
+
+_parts: Final = msgspec.json.Decoder(_Parts)
+_entries: Final = msgspec.json.Decoder(_Entry)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_KEYS: Final = 3
+"""Of an entry besides its versions: pkg, name and secfixes."""
+
+
 def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Notice | None = None) -> Iterator[Fix]:
     """Yield the fixes of a secdb document in its own order; JSON or YAML follows from the name, compression does not.
 
@@ -64,8 +85,7 @@ def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Not
     twice counts with both lists of ids. Raises ParseError with the file and place when the document does not have
     the expected shape.
     """
-    document = _convert(load(path, on_duplicate=on_duplicate), _Document, path.name)
-    for entry in document.packages or ():
+    for entry in _packages(path, on_duplicate):
         package = entry.pkg.name.strip()
         for version, texts in (entry.pkg.secfixes or {}).items():
             for text in texts or ():
@@ -74,23 +94,51 @@ def read(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",), on_duplicate: Not
                         yield Fix(package, version.strip(), word)
 
 
-def by_id(fixes: Iterable[Fix]) -> Iterator[tuple[str, list[Fix]]]:
-    """Yield (id, its fixes in the document's order), sorted by id.
+def _packages(path: Path, on_duplicate: Notice | None) -> Iterator[_Entry]:
+    """Yield the packages of a document; of a JSON one, which may have a million ids, one at a time is taken apart."""
+    parts = _split(_content(path)) if ".json" in path.suffixes else None
+    if parts is None:
+        yield from _convert(load(path, on_duplicate=on_duplicate), _Document, path.name).packages or ()
+        return
+    for number, raw in enumerate(parts):
+        yield _entry(bytes(raw), path.name, f"$.packages[{number}]", on_duplicate)
+
+
+def _split(data: bytes) -> list[msgspec.Raw] | None:
+    """Return the packages as they are written; None when the document as a whole must be looked at more closely."""
+    try:
+        parts = _parts.decode(data).packages
+    except _UNREADABLE:
+        return None
+    return (parts or []) if data.count(b'"packages"') == 1 else None
+
+
+def _entry(raw: bytes, name: str, place: str, on_duplicate: Notice | None) -> _Entry:
+    """Return one package. That keys are given twice can only be where there are more colons than keys read."""
+    with suppress(*_UNREADABLE):
+        entry = _entries.decode(raw)
+        if raw.count(b":") == _KEYS + len(entry.pkg.secfixes or ()):
+            return entry
+    return _convert(_from_json(raw, name, on_duplicate), _Entry, name, place)
+
+
+def by_id(fixes: Iterable[Fix]) -> Iterator[tuple[str, list[Fixed]]]:
+    """Yield (id, what fixes it in the document's order), sorted by id.
 
     Upstream sorts by package, records are by id. Until the last package is read a fix takes four bytes, since a
     million of them share a few ten thousand versions.
     """
-    versions: list[tuple[str, str]] = []
+    versions: list[Fixed] = []
     found: dict[str, array[int]] = {}
     for package, version, word in fixes:
         if not versions or versions[-1] != (package, version):
-            versions.append((package, version))
+            versions.append(Fixed(package, version))
         numbers = found.get(word)
         if numbers is None:
             numbers = found[word] = array("I")
         numbers.append(len(versions) - 1)
     for word in sorted(found):
-        yield word, [Fix(*versions[number], word) for number in found[word]]
+        yield word, [versions[number] for number in found[word]]
 
 
 def read_lists(path: Path, *, prefixes: tuple[str, ...] = ("CVE-",)) -> Iterator[tuple[str, str]]:
@@ -111,17 +159,20 @@ def load(path: Path, *, on_duplicate: Notice | None = None) -> Any:
 
     YAML anchors and aliases, which no secdb uses and bombs are made of, are refused. Raises ParseError.
     """
-    build = _Merge(path.name, on_duplicate)
     data = _content(path)
     if ".json" in path.suffixes:
-        try:
-            return json.loads(data, object_pairs_hook=build)
-        except (ValueError, RecursionError) as error:
-            raise ParseError(path.name, f"not JSON: {error}") from error
+        return _from_json(data, path.name, on_duplicate)
     try:
-        return _from_events(yaml.parse(data, Loader=yaml.CSafeLoader), path.name, build)
+        return _from_events(yaml.parse(data, Loader=yaml.CSafeLoader), path.name, _Merge(path.name, on_duplicate))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParseError(path.name, f"not YAML: {' '.join(str(error).split())}") from error
+
+
+def _from_json(data: bytes, name: str, on_duplicate: Notice | None) -> Any:
+    try:
+        return json.loads(data, object_pairs_hook=_Merge(name, on_duplicate))
+    except (ValueError, RecursionError) as error:
+        raise ParseError(name, f"not JSON: {error}") from error
 
 
 def _content(path: Path) -> bytes:
@@ -197,9 +248,9 @@ def _line(place: str, event: Any) -> str:
     return f"{place}:{event.start_mark.line + 1}"
 
 
-def _convert(value: Any, kind: type[_T], place: str) -> _T:
+def _convert(value: Any, kind: type[_T], name: str, place: str = "$") -> _T:
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         # The second: a key that is half a surrogate pair.
-        raise ParseError(place, str(error)) from error
+        raise ParseError(name, str(error).replace("`$", f"`{place}")) from error

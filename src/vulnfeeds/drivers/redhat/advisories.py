@@ -10,12 +10,13 @@ import msgspec
 from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import KeptDocuments
+from vulnfeeds.drivers.redhat import streams
 from vulnfeeds.drivers.redhat.issues import release_of_cpe
 from vulnfeeds.errors import ParseError
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/advisories/"
 KIND: Final = "rhsa-"
-FORM: Final = "advisories 1"
+FORM: Final = "advisories 2"
 """Changes with what is kept of a document."""
 LINK: Final = "https://access.redhat.com/errata/"
 
@@ -31,6 +32,10 @@ class Fix(msgspec.Struct, frozen=True, array_like=True, order=True):
     module: str
     source: bool
     """Whether it is a source package."""
+    minor: str
+    """The minor release that it was built for, "" where nothing tells."""
+    channels: tuple[str, ...]
+    """What brings it to a host: see `issues.State`."""
 
 
 class Advisory(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +49,8 @@ class Advisory(msgspec.Struct, frozen=True, array_like=True):
     fixes: list[Fix]
     cves: dict[str, list[int]]
     """Which of the fixes are for a CVE, as places in `fixes`."""
+    cvss2: dict[str, str] = {}
+    """Score and vector by CVE, "5.0/AV:N/AC:L/Au:N/C:N/I:N/A:P", where Red Hat gave one."""
 
     def fixes_of(self, cve: str, release: str) -> list[Fix]:
         """Return what it published for a CVE in a release."""
@@ -63,37 +70,55 @@ class Reducer:
         if file_of(document.id) != name:
             raise ParseError(name, f"the document calls itself {document.id[:40]!r}")
         places: dict[Fix, int] = {}
+        # What a product id stands for, as a place in the fixes: each stands in the lists of several CVEs.
+        known: dict[str, int | None] = {}
         cves: dict[str, list[int]] = {}
+        cvss2: dict[str, str] = {}
         for vulnerability in document.vulnerabilities:
-            found = {places.setdefault(fix, len(places)) for fix in self._fixes(document, vulnerability)}
+            product_ids = _fixed(document, vulnerability)
+            for product_id in product_ids:
+                if product_id not in known:
+                    fix = self._fix(document, product_id)
+                    known[product_id] = places.setdefault(fix, len(places)) if fix else None
+            found = {place for place in map(known.__getitem__, product_ids) if place is not None}
             if found and vulnerability.cve:
                 cves[vulnerability.cve] = sorted(found | set(cves.get(vulnerability.cve, ())))
+                if score := next((score.cvss_v2 for score in vulnerability.scores if score.cvss_v2), None):
+                    cvss2[vulnerability.cve] = f"{score.base_score}/{score.vector_string}"
         if not cves:
             return None
         issued, updated = document.issued[:10], document.updated[:10]
-        return self._encoder.encode(Advisory(document.id, document.severity, issued, updated, list(places), cves))
+        advisory = Advisory(document.id, document.severity, issued, updated, list(places), cves, cvss2)
+        return self._encoder.encode(advisory)
 
-    def _fixes(self, document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[Fix]:
-        ids = [
-            product_id
-            for remedy in vulnerability.remediations
-            if remedy.category == "vendor_fix" and remedy.url.endswith(document.id)
-            for product_id in remedy.product_ids
-        ]
-        found = set()
-        for product_id in ids or vulnerability.product_status.get("fixed", []):
-            cpe = document.cpe(product_id)
-            if cpe is None:
-                self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
-                continue
-            if not (release := release_of_cpe(cpe)):
-                continue
-            product = document.product(product_id)
-            if product is None:
-                self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
-            elif (package := product.package) and package.version and not package.name.endswith(_UNUSED):
-                found.add(Fix(release, package.name, package.version, package.module, package.arch == "src"))
-        return sorted(found)
+    def _fix(self, document: csaf.Document, product_id: str) -> Fix | None:
+        """Return what a product id stands for; None for what we do not serve."""
+        cpe = document.cpe(product_id)
+        if cpe is None:
+            self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+            return None
+        if not (release := release_of_cpe(cpe)):
+            return None
+        product = document.product(product_id)
+        if product is None:
+            self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+            return None
+        package = product.package
+        if package is None or not package.version or package.name.endswith(_UNUSED):
+            return None
+        stream = streams.stream(release, package.version, cpe=cpe, platform=document.platform(product_id))
+        return Fix(release, package.name, package.version, package.module, package.arch == "src", *stream)
+
+
+def _fixed(document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[str]:
+    """Return the ids of the products that an advisory fixes a CVE in."""
+    ids = [
+        product_id
+        for remedy in vulnerability.remediations
+        if remedy.category == "vendor_fix" and remedy.url.endswith(document.id)
+        for product_id in remedy.product_ids
+    ]
+    return ids or vulnerability.product_status.get("fixed", [])
 
 
 class Advisories:

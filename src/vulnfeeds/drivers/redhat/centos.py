@@ -17,7 +17,6 @@ from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, 
 from vulnfeeds.drivers.kept import KeptDocuments
 from vulnfeeds.drivers.redhat import advisories, making, packages
 from vulnfeeds.drivers.redhat.advisories import Advisory, Fix
-from vulnfeeds.drivers.selection import ReleaseSettings
 from vulnfeeds.errors import ParseError
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.vulnerability import Advisory as Cited
@@ -27,11 +26,11 @@ PREFIX: Final = "centos:"
 _AT_ONCE: Final = 4
 
 
-class CentOSSettings(ReleaseSettings, frozen=True, kw_only=True):
+class CentOSSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver centos."""
 
     exclude: tuple[str, ...] = ("3", "4")
-    """Releases that are not served although `include` names them."""
+    """Groups that are left out although `include` names them."""
 
 
 class CentOSDriver(Driver):
@@ -62,11 +61,11 @@ class CentOSDriver(Driver):
         groups: set[str] = set()
         with _kept(context) as kept:
             for _, body in kept.bodies():
-                for record in _records(decoder.decode(body), context, self.settings):
+                for record in _records(decoder.decode(body), context):
                     groups.add(record.group)
                     yield record
         if not groups:
-            raise ParseError(self.name, "no advisory is about a release that is served")
+            raise ParseError(self.name, "no advisory is about any release")
         for group in sorted(groups):
             context.cover(making.FEED, group)
 
@@ -75,10 +74,10 @@ def _kept(context: Context) -> KeptDocuments:
     return KeptDocuments(context.workspace / "advisories.sqlite", advisories.FORM)
 
 
-def _records(advisory: Advisory, context: Context, settings: CentOSSettings) -> Iterator[Record]:
+def _records(advisory: Advisory, context: Context) -> Iterator[Record]:
     fixes: dict[str, list[Fix]] = defaultdict(list)
     for fix in advisory.fixes:
-        if making.is_base(fix.release) and settings.serves(fix.release) and not fix.source:
+        if making.is_base(fix.release) and not fix.source:
             fixes[fix.release].append(fix)
     link = f"{advisories.LINK}{advisory.id}"
     for release in sorted(fixes):
@@ -88,7 +87,7 @@ def _records(advisory: Advisory, context: Context, settings: CentOSSettings) -> 
             "Updated": advisory.updated,
             "RefId": advisory.id,
             "CVE": [
-                {"Name": cve, "Link": f"{making.LINK}{cve}"}
+                {"Name": cve, "Link": f"{making.LINK}{cve}", **_cvss2(advisory, cve)}
                 for cve in sorted(advisory.cves)
                 if advisory.fixes_of(cve, release)
             ],
@@ -102,6 +101,10 @@ def _records(advisory: Advisory, context: Context, settings: CentOSSettings) -> 
             metadata=metadata,
         )
         yield Record(feed=making.FEED, group=group, key=advisory.id, body=OSRecord(body))
+
+
+def _cvss2(advisory: Advisory, cve: str) -> dict[str, str]:
+    return {"cvss2": advisory.cvss2[cve]} if cve in advisory.cvss2 else {}
 
 
 def _fixed_in(group: str, fixes: list[Fix], advisory: Advisory, link: str) -> Iterator[FixedIn]:

@@ -17,13 +17,13 @@ import msgspec
 
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import Kept, KeptDocuments, Wanted, bring
-from vulnfeeds.drivers.redhat import packages
+from vulnfeeds.drivers.redhat import packages, streams
 from vulnfeeds.drivers.redhat.advisories import Advisories, Fix
-from vulnfeeds.drivers.redhat.issues import Issue, Kind, State, release_of_product
+from vulnfeeds.drivers.redhat.issues import Issue, Kind, State, release_of_cpe
 from vulnfeeds.errors import ParseError, StatusError
 
 BASE: Final = "https://access.redhat.com/hydra/rest/securitydata/"
-FORM: Final = "hydra 1"
+FORM: Final = "hydra 2"
 """Changes with what is kept of a document."""
 PER_PAGE: Final = 1000
 
@@ -52,14 +52,14 @@ class _Row(msgspec.Struct):
 
 
 class _Release(msgspec.Struct, omit_defaults=True):
-    product_name: str
+    cpe: str
     advisory: str | None = None
     package: str | None = None
     release_date: str | None = None
 
 
 class _State(msgspec.Struct):
-    product_name: str
+    cpe: str
     fix_state: str
     package_name: str | None = None
 
@@ -92,11 +92,9 @@ def reduce(name: str, data: bytes) -> bytes | None:
         raise ParseError(f"{name}.json", f"the document calls itself {document.name[:40]!r}")
     document.details = (document.details or [])[-1:]
     document.affected_release = [
-        release for release in document.affected_release or () if release_of_product(release.product_name)
+        release for release in document.affected_release or () if release_of_cpe(release.cpe)
     ]
-    document.package_state = [
-        state for state in document.package_state or () if release_of_product(state.product_name)
-    ]
+    document.package_state = [state for state in document.package_state or () if release_of_cpe(state.cpe)]
     if not document.affected_release and not document.package_state:
         return None
     return msgspec.json.encode(document)
@@ -179,7 +177,7 @@ def issue(data: bytes, advisories: Advisories, context: Context) -> tuple[Issue,
         kind = _KINDS.get(said.fix_state)
         named = packages.read_name(said.package_name or "")
         if kind is not None and named is not None:
-            states.append(State(release_of_product(said.product_name), named[0], named[1], kind))
+            states.append(State(release_of_cpe(said.cpe), named[0], named[1], kind))
     score = document.cvss3 or _CVSS3()
     found = Issue(
         cve=document.name,
@@ -194,7 +192,7 @@ def issue(data: bytes, advisories: Advisories, context: Context) -> tuple[Issue,
 
 
 def _fixed(document: _Document, said: _Release, advisories: Advisories, lost: list[str]) -> Iterator[State]:
-    release = release_of_product(said.product_name)
+    release = release_of_cpe(said.cpe)
     package = packages.read(said.package) if said.package else packages.Package("", "", "")
     if package is None:
         return
@@ -203,13 +201,15 @@ def _fixed(document: _Document, said: _Release, advisories: Advisories, lost: li
     date = published.issued if published else (said.release_date or "")[:10]
     fixes = published.fixes_of(document.name, release) if published else []
     matching = _matching(package, fixes)
-    for module in sorted({fix.module for fix in matching}):
-        of_module = [fix for fix in matching if fix.module == module]
-        for name in sorted({fix.package for fix in of_module}):
-            version = packages.newest([fix.version for fix in of_module if fix.package == name])
-            yield State(release, name, module, Kind.FIXED, version, advisory, date)
+    built: dict[tuple[str, str, streams.Stream], list[str]] = {}
+    for fix in matching:
+        stream = streams.Stream(fix.minor, fix.channels)
+        built.setdefault((fix.module, fix.package, stream), []).append(fix.version)
+    for (module, name, stream), versions in sorted(built.items()):
+        yield State(release, name, module, Kind.FIXED, packages.newest(versions), advisory, date, *stream)
     if not matching and package.name and package.version:
-        yield State(release, package.name, package.module, Kind.FIXED, package.version, advisory, date)
+        stream = streams.stream(release, package.version, cpe=said.cpe)
+        yield State(release, package.name, package.module, Kind.FIXED, package.version, advisory, date, *stream)
     elif not matching:
         lost.append(said.package or advisory)
 

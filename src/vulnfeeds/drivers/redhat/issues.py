@@ -12,19 +12,13 @@ import msgspec
 BASE: Final = re.compile(r"\d+")
 """A release that is not one of the extended ones."""
 
-_PRODUCTS: Final = (
-    (re.compile(r"Red Hat Enterprise Linux (\d+)"), "{}"),
-    (re.compile(r"Red Hat Enterprise Linux (\d+\.\d+) Extended Update Support"), "{}+eus"),
-    (
-        re.compile(r"Red Hat Enterprise Linux (\d+) Extended Life[- ]?[Cc]ycle Support(?: (?:Extension|EXTENSION))?"),
-        "{}+els",
-    ),
+_CHANNELS: Final = "eus_long_life|eus|aus|tus|e4s|els"
+_PLAIN: Final = re.compile(
+    r"cpe:/[ao]:redhat:(?:enterprise_linux|rhel_extras_(?:rt|sap|sap_hana)):(\d+)(?:\.\d+)?(?::.*)?"
 )
-_CPES: Final = (
-    (re.compile(r"cpe:/[ao]:redhat:enterprise_linux:(\d+)(?:\.\d+)?(?::.*)?"), "{}"),
-    (re.compile(r"cpe:/[ao]:redhat:(?:rhel_eus|enterprise_linux_eus):(\d+\.\d+)(?::.*)?"), "{}+eus"),
-    (re.compile(r"cpe:/[ao]:redhat:(?:rhel_els|enterprise_linux_els):(\d+)(?:\.\d+)?(?::.*)?"), "{}+els"),
-)
+_EXTENDED: Final = re.compile(rf"cpe:/[ao]:redhat:(?:rhel|enterprise_linux)_({_CHANNELS}):(\d+)(\.\d+)?(?::.*)?")
+_LAYERED: Final = ("::hypervisor", "::fastdatapath")
+"""How the CPEs of products end that are built on a release and are none: Virtualization, Fast Datapath."""
 
 
 class Kind(StrEnum):
@@ -42,7 +36,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     """One statement about one package in one release."""
 
     release: str
-    """"9", "8.6+eus" (extended update support) or "6+els" (extended life cycle support)."""
+    """"9", or with the channel of an extended support: "8.6+eus", "8.2+aus", "6+els"."""
     package: str
     module: str
     """"name:stream", "" for a package of no module."""
@@ -53,6 +47,10 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     """The advisory that published the fix."""
     date: str = ""
     """When it did, YYYY-MM-DD."""
+    minor: str = ""
+    """The minor release that a fix was built for ("4" of 9.4), "" where nothing tells."""
+    channels: tuple[str, ...] = ()
+    """What brings a fix to a host: "ga" (the release itself), "eus", "aus", "tus", "e4s", "eus_long_life", "els"."""
 
 
 class Issue(msgspec.Struct, frozen=True, array_like=True):
@@ -70,16 +68,26 @@ class Issue(msgspec.Struct, frozen=True, array_like=True):
 
 
 @lru_cache(maxsize=4096)
-def release_of_product(name: str) -> str:
-    """Return the release that a product's name in the security data API stands for; "" for other products."""
-    return _first(_PRODUCTS, name)
-
-
-@lru_cache(maxsize=4096)
 def release_of_cpe(cpe: str) -> str:
-    """Return the release that a platform's CPE stands for; "" for other products."""
-    return _first(_CPES, cpe)
+    """Return the release that a platform's CPE stands for, with its extended support; "" for other products.
+
+    The real-time kernel and SAP's packages of RHEL 7 are sold apart, but Red Hat counts them among RHEL 7.
+    """
+    if match := _PLAIN.fullmatch(cpe):
+        return "" if cpe.endswith(_LAYERED) else match[1]
+    if match := _EXTENDED.fullmatch(cpe):
+        channel, major, minor = match.groups()
+        if channel == "els":
+            return f"{major}+els"
+        return f"{major}{minor}+{channel}" if minor else ""
+    return ""
 
 
-def _first(patterns: tuple[tuple[re.Pattern[str], str], ...], text: str) -> str:
-    return next((form.format(match[1]) for pattern, form in patterns if (match := pattern.fullmatch(text))), "")
+def is_group(release: str) -> bool:
+    """Tell whether a release has a group: the plain ones, extended update and extended life cycle support."""
+    return BASE.fullmatch(release) is not None or release.endswith(("+eus", "+els"))
+
+
+def base_of(release: str) -> str:
+    """Return the release without minor and channel: "8" of "8.6+eus"."""
+    return release.partition("+")[0].partition(".")[0]

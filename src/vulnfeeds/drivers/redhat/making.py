@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
-from cvss import CVSS3
-from cvss.exceptions import CVSSError
-
+from vulnfeeds.drivers.formats import vectors
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.drivers.redhat import packages
+from vulnfeeds.drivers.redhat import packages, streams
 from vulnfeeds.drivers.redhat.advisories import LINK as ADVISORY_LINK
-from vulnfeeds.drivers.redhat.issues import BASE, Issue, Kind, State
+from vulnfeeds.drivers.redhat.issues import BASE, Issue, Kind, State, base_of, is_group
 from vulnfeeds.records.record import Record
 from vulnfeeds.records.severity import Severity
 from vulnfeeds.records.vulnerability import (
@@ -23,7 +20,6 @@ from vulnfeeds.records.vulnerability import (
     Advisory,
     Available,
     FixedIn,
-    Metrics,
     OSRecord,
     VendorAdvisory,
     Vulnerability,
@@ -65,11 +61,14 @@ def records(issue: Issue, context: Context, *, prefix: str, not_affected: bool) 
     """Yield the records of an issue by release; `prefix` begins the groups' names ("rhel:")."""
     rated = severity(issue.severity, context)
     cvss = _cvss(issue, context)
-    releases = _settled(issue.states)
+    said = _said(issue.states)
+    releases = {
+        release: {part: _prevailing(of_part) for part, of_part in parts.items()} for release, parts in said.items()
+    }
     _infer(releases)
-    for release in sorted(releases):
+    for release in sorted(filter(is_group, releases)):
         parts = [state for state in releases[release].values() if not_affected or state.kind is not Kind.NOT_AFFECTED]
-        if release.endswith("+els") or not parts:
+        if not parts:
             continue
         group = f"{prefix}{release}"
         body = Vulnerability(
@@ -77,27 +76,40 @@ def records(issue: Issue, context: Context, *, prefix: str, not_affected: bool) 
             namespace_name=group,
             severity=rated,
             link=f"{LINK}{issue.cve}",
-            fixed_in=sort_fixes([_fix(group, state) for state in parts]),
+            fixed_in=sort_fixes([_fix(group, state, _by_stream(release, state, said)) for state in parts]),
             description=issue.description,
             cvss=cvss,
         )
         yield Record(feed=FEED, group=group, key=issue.cve, body=OSRecord(body), takes_severity=rated == "Unknown")
 
 
-def _settled(states: list[State]) -> dict[str, dict[Part, State]]:
-    """Return the one state of each package by release.
-
-    No fix prevails over a fix (a partial one), a fix over "not affected", the newest fix over the others.
-    """
+def _said(states: list[State]) -> dict[str, dict[Part, list[State]]]:
+    """Return what is said of each package by release."""
     said: dict[str, dict[Part, list[State]]] = defaultdict(lambda: defaultdict(list))
     for state in states:
         said[state.release][state.package, state.module].append(state)
-    return {
-        release: {part: _prevailing(of_part) for part, of_part in parts.items()} for release, parts in said.items()
-    }
+    return said
+
+
+def _by_stream(release: str, state: State, said: dict[str, dict[Part, list[State]]]) -> list[State]:
+    """Return the newest fix of each stream of a plain release, those of extended supports too."""
+    if state.kind is not Kind.FIXED or not is_base(release):
+        return []
+    part = state.package, state.module
+    return streams.newest_builds(
+        fix
+        for other, parts in said.items()
+        if base_of(other) == release
+        for fix in parts.get(part, ())
+        if fix.kind is Kind.FIXED
+    )
 
 
 def _prevailing(states: list[State]) -> State:
+    """Return the one state that counts for a package in a release.
+
+    No fix prevails over a fix (a partial one), a fix over "not affected", the newest fix over the others.
+    """
     if len(states) == 1:
         return states[0]
     for kind in _UNFIXED:
@@ -121,9 +133,12 @@ def _infer(releases: dict[str, dict[Part, State]]) -> None:
                 base[package, module] = State(state.release, package, module, Kind.OUT_OF_SUPPORT)
 
 
-def _fix(group: str, state: State) -> FixedIn:
+def _fix(group: str, state: State, by_stream: list[State]) -> FixedIn:
+    affected = ""
     if state.kind is Kind.FIXED:
-        cited = (Advisory(id=state.advisory, link=f"{ADVISORY_LINK}{state.advisory}"),) if state.advisory else ()
+        affected = streams.vulnerable_range(by_stream)
+        named = {fix.advisory for fix in by_stream if streams.GA in fix.channels} if affected else {state.advisory}
+        cited = tuple(Advisory(id=name, link=f"{ADVISORY_LINK}{name}") for name in sorted(named) if name)
         version, vendor = state.version, VendorAdvisory(advisory_summary=cited)
     elif state.kind is Kind.NOT_AFFECTED:
         version, vendor = NOT_AFFECTED, VendorAdvisory()
@@ -136,7 +151,9 @@ def _fix(group: str, state: State) -> FixedIn:
         version_format=FORMAT,
         vendor_advisory=vendor,
         module=state.module,
+        vulnerable_range=affected,
         available=Available(state.date) if state.date else None,
+        advisories=streams.builds(by_stream),
     )
 
 
@@ -144,32 +161,10 @@ def _cvss(issue: Issue, context: Context) -> tuple[CVSS, ...]:
     if not issue.vector or not issue.base_score:
         return ()
     try:
-        return (_scored(issue.vector, float(issue.base_score), issue.vector_status),)
-    except (CVSSError, ValueError):
+        return (vectors.scored(issue.vector, base_score=issue.base_score, status=issue.vector_status),)
+    except ValueError:
         context.unknown("CVSS 3 vector", f"{issue.vector} {issue.base_score}")
         return ()
-
-
-@lru_cache(maxsize=8192)
-def _scored(vector: str, base_score: float, status: str) -> CVSS:
-    if not 0 <= base_score <= 10:
-        raise ValueError(base_score)
-    parsed = CVSS3(vector)
-    return CVSS(
-        base_metrics=Metrics(
-            base_score=base_score,
-            base_severity=parsed.severities()[0],
-            exploitability_score=_rounded(parsed.esc),
-            impact_score=_rounded(parsed.isc),
-        ),
-        status=status,
-        vector_string=vector,
-        version=f"3.{parsed.minor_version}",
-    )
-
-
-def _rounded(score: object) -> float:
-    return max(0.0, round(float(str(score)), 1))
 
 
 def is_base(release: str) -> bool:

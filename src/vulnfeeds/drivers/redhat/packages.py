@@ -57,7 +57,7 @@ def newest(versions: list[str]) -> str:
     others.
     """
     usual = [version for version in versions if "ael" not in version] or versions
-    return max(usual, key=cmp_to_key(_compare)) if len(usual) > 1 else usual[0]
+    return max(usual, key=order) if len(usual) > 1 else usual[0]
 
 
 @lru_cache(maxsize=16384)
@@ -66,3 +66,7 @@ def _compare(one: str, other: str) -> int:
     from univers.rpm import compare_rpm_versions
 
     return int(compare_rpm_versions(one, other))
+
+
+order = cmp_to_key(_compare)
+"""Key by which versions sort in rpm's order."""

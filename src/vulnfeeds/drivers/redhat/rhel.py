@@ -14,7 +14,6 @@ from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, Driver, 
 from vulnfeeds.drivers.kept import KeptDocuments
 from vulnfeeds.drivers.redhat import advisories, hydra, making, vex
 from vulnfeeds.drivers.redhat.issues import Issue
-from vulnfeeds.drivers.selection import ReleaseSettings
 from vulnfeeds.errors import ParseError
 from vulnfeeds.records.record import Record
 
@@ -23,11 +22,11 @@ _REPORTED: Final = 500
 """CVEs between two reports of progress."""
 
 
-class RHELSettings(ReleaseSettings, frozen=True, kw_only=True):
+class RHELSettings(DriverSettings, frozen=True, kw_only=True):
     """Settings of driver rhel."""
 
     exclude: tuple[str, ...] = ("3", "4")
-    """Releases that are not served although `include` names them."""
+    """Groups that are left out although `include` names them; by default those of releases without errata."""
     source: Literal["hydra", "vex"] = "hydra"
     """Where the states of CVEs come from: the security data API, one request for each CVE that changed, with the CSAF
     advisories; or the VEX archive, one download for all."""
@@ -41,9 +40,10 @@ class RHELSettings(ReleaseSettings, frozen=True, kw_only=True):
 
 
 class RHELDriver(Driver):
-    """Feed vulnerabilities, groups rhel:9, rhel:8.6+eus, ... from Red Hat's security data API or VEX archive."""
+    """Feed vulnerabilities, groups rhel:9, rhel:8.6+eus, rhel:7+els, ... from Red Hat's data API or VEX archive."""
 
     name = "rhel"
+    version = 2
     feeds = (making.FEED,)
     depends_on = ("nvdv2",)
     takes_severities = True
@@ -80,11 +80,10 @@ class RHELDriver(Driver):
         groups: set[str] = set()
         for issue in self._vex(context) if self.settings.source == "vex" else self._hydra(context):
             for record in making.records(issue, context, prefix=PREFIX, not_affected=self.settings.not_affected):
-                if self.settings.serves(record.group.removeprefix(PREFIX)):
-                    groups.add(record.group)
-                    yield record
+                groups.add(record.group)
+                yield record
         if not groups:
-            raise ParseError(self.name, "no document says anything of a release that is served")
+            raise ParseError(self.name, "no document says anything of any release")
         for group in sorted(groups):
             context.cover(making.FEED, group)
 

@@ -14,12 +14,12 @@ import msgspec
 
 from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.drivers.redhat import packages
+from vulnfeeds.drivers.redhat import packages, streams
 from vulnfeeds.drivers.redhat.issues import Issue, Kind, State, release_of_cpe
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/vex/"
 KIND: Final = "cve-"
-FORM: Final = "vex 1"
+FORM: Final = "vex 2"
 """Changes with what is kept of a document."""
 
 _ADVISORY = re.compile(r".*/errata/(RH[SBE]A-\d{4}:\d{3,6})")
@@ -63,7 +63,7 @@ class Reducer:
             vector=score.vector_string if score else "",
             base_score=str(score.base_score) if score else "",
             vector_status="",
-            states=sorted(set(states), key=lambda state: (state.release, state.package, state.module, state.version)),
+            states=sorted(set(states), key=_order),
         )
         return self._encoder.encode(found)
 
@@ -74,20 +74,22 @@ class Reducer:
             if remedy.category == "vendor_fix" and (match := _ADVISORY.fullmatch(remedy.url))
             for product_id in remedy.product_ids
         }
-        found: dict[tuple[str, str, str], list[csaf.Package]] = {}
+        found: dict[tuple[str, str, str, streams.Stream], list[csaf.Package]] = {}
         dates: dict[str, str] = {}
         for product_id in vulnerability.product_status.get("fixed", ()):
             if (product := self._product(document, product_id)) and product[1].version:
                 advisory, date = published.get(product_id, ("", ""))
                 dates[advisory] = date
                 release, package = product
-                found.setdefault((release, advisory, package.module), []).append(package)
-        for (release, advisory, module), named in found.items():
+                platform, cpe = document.platform(product_id), document.cpe(product_id) or ""
+                stream = streams.stream(release, package.version, cpe=cpe, platform=platform)
+                found.setdefault((release, advisory, package.module, stream), []).append(package)
+        for (release, advisory, module, stream), named in found.items():
             # States of the security data API are of source packages; so are these, where there are any.
             sources = [package for package in named if package.arch == "src"] or named
             for name in {package.name for package in sources}:
                 version = packages.newest([package.version for package in sources if package.name == name])
-                yield State(release, name, module, Kind.FIXED, version, advisory, dates[advisory])
+                yield State(release, name, module, Kind.FIXED, version, advisory, dates[advisory], *stream)
 
     def _unfixed(self, document: csaf.Document, vulnerability: csaf.Vulnerability) -> Iterator[State]:
         reasons: dict[str, Kind] = {}
@@ -124,3 +126,7 @@ class Reducer:
 
 def _impact(vulnerability: csaf.Vulnerability) -> str:
     return next((threat.details for threat in vulnerability.threats if threat.category == "impact"), "")
+
+
+def _order(state: State) -> tuple[str, ...]:
+    return state.release, state.package, state.module, state.version, state.minor, state.advisory

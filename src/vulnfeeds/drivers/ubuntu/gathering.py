@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,9 +17,9 @@ import msgspec
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context, DriverSettings, Unchanged
 from vulnfeeds.drivers.ubuntu import osv_archive, releases, tracker, vex_archive
 from vulnfeeds.drivers.ubuntu.issues import Issue, Packed, Remarks
-from vulnfeeds.drivers.ubuntu.releases import release_of
+from vulnfeeds.drivers.ubuntu.releases import ESM, release_of
 from vulnfeeds.errors import UpstreamError
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 
 OSV_URL: Final = "https://security-metadata.canonical.com/osv/osv-all.tar.xz"
 VEX_URL: Final = "https://security-metadata.canonical.com/vex/vex-all.tar.xz"
@@ -45,10 +46,8 @@ class UbuntuSettings(DriverSettings, frozen=True, kw_only=True):
     """Folder with a checkout of the CVE tracker, read instead of its archive."""
     releases: dict[str, str] = msgspec.field(default_factory=dict)
     """Version by codename, over the built-in table; an empty version leaves a release out of the tracker."""
-    include: tuple[str, ...] = ("*",)
-    """Patterns of the versions that are served."""
     exclude: tuple[str, ...] = ("?.*", "10.*", "11.*")
-    """Patterns of versions that are left out of those; by default all before 12.04, as in the original."""
+    """Groups that are left out although `include` names them; by default all before 12.04, as in the original."""
     esm: bool = True
     """Serve groups such as `ubuntu:16.04+esm`: the fixes that come with Ubuntu Pro only."""
     not_affected: bool = True
@@ -80,7 +79,7 @@ class Gathering:
     def __init__(self, context: Context, settings: UbuntuSettings) -> None:
         self._context = context
         self._settings = settings
-        self._wanted = releases.Wanted(settings.include, settings.exclude).__contains__
+        self._wanted = cache(self._wants)
         self._last = _marks(context.checkpoint)
         self._failures: dict[str, UpstreamError] = {}
 
@@ -102,7 +101,7 @@ class Gathering:
         groups: dict[str, list[str]] = {}
         for name in new:
             try:
-                groups[name] = self._read_osv() if name == OSV else self._read_tracker()
+                groups[name] = self._read(name)
             except UpstreamError as error:
                 self._without(name, error)
         if self._failures.keys() >= set(names):
@@ -148,9 +147,23 @@ class Gathering:
             return _digest(tracker.mark_of_checkout(Path(self._settings.checkout)))
         return self._archive(TRACKER_URL, "gzip")
 
+    def _wants(self, version: str) -> bool:
+        """Tell whether a release is served, with or without what Ubuntu Pro adds."""
+        serves = self._settings.serves
+        return serves(f"ubuntu:{version}") or (self._settings.esm and serves(f"ubuntu:{version}{ESM}"))
+
     def _archive(self, url: str, kind: str) -> str:
         target = self._context.workspace / _name(url)
         return self._context.fetcher.download(url, target, limits=_LIMITS, expect=(kind,)).sha256
+
+    def _read(self, name: str) -> list[str]:
+        """Write down the issues of a source; return the groups, as in Mark. What is broken is asked for anew."""
+        try:
+            return self._read_osv() if name == OSV else self._read_tracker()
+        except UpstreamError:
+            for url in (OSV_URL, VEX_URL) if name == OSV else (TRACKER_URL,):
+                forget(self._context.workspace / _name(url))
+            raise
 
     def _read_osv(self) -> list[str]:
         """Write down the issues of the archives; return the groups, as in Mark."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 RELEASES: Final[Mapping[str, str]] = {
@@ -89,16 +88,3 @@ def release_of(group: str) -> str:
 def table(overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the table with a setting's additions; an empty version takes a release out."""
     return {codename: version for codename, version in {**RELEASES, **overrides}.items() if version}
-
-
-class Wanted(NamedTuple):
-    """Which releases are served, by patterns over their versions."""
-
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-
-    def __contains__(self, version: object) -> bool:
-        name = str(version)
-        return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
-            fnmatchcase(name, pattern) for pattern in self.exclude
-        )

@@ -31,6 +31,8 @@ from vulnfeeds.errors import ParseError
 from vulnfeeds.fetch import archives
 from vulnfeeds.records.vulnerability import NO_FIX, NOT_AFFECTED
 
+PLACE: Final = "ubuntu-cve-tracker"
+"""What errors call the tree."""
 FOLDERS: Final = ("active", "retired")
 """Where the tracker keeps its CVEs; what is in `ignored` concerns no package of Ubuntu."""
 MAX_FILE_BYTES: Final = 16 << 20
@@ -112,7 +114,7 @@ class Reader:
             if issue is not None:
                 yield issue
         if not found:
-            raise ParseError("CVE tracker", f"no CVE in {' or '.join(FOLDERS)}")
+            raise ParseError(PLACE, f"no CVE in {' or '.join(FOLDERS)}")
 
     def read(self, cve: str, content: bytes) -> Issue | None:
         """Return what a file says; None when that is nothing of any wanted release."""

@@ -65,6 +65,14 @@ class ReadingSuite(SceneFixture):
         old = scene.store.slice(FEED, GROUP, as_of=5, first_key="c", before_key="d")
         assert old == [("c", body(1))]
 
+    def test_a_slice_can_leave_out_what_was_withdrawn(self, scene: Scene) -> None:
+        """As of its number: a record that was withdrawn later is still there."""
+        scene.publish(dict.fromkeys("ab", 1))
+        scene.publish({"b": None})
+        slice_ = scene.store.slice
+        assert slice_(FEED, GROUP, as_of=3, first_key="", before_key=None, withdrawn=False) == [("a", body(1))]
+        assert len(slice_(FEED, GROUP, as_of=2, first_key="", before_key=None, withdrawn=False)) == 2
+
     def test_a_delta_ends_where_it_is_told(self, scene: Scene) -> None:
         """It gives each record once, as of its end, in the order of numbers, and can be walked in steps."""
         scene.publish(dict.fromkeys("abc", 1))

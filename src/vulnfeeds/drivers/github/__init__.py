@@ -1,0 +1,1 @@
+"""GitHub's advisories, from its API or from the archive of its database."""

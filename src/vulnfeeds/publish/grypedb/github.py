@@ -1,0 +1,152 @@
+"""Records of feed `github` as rows of a Grype database. Pure.
+
+{"name": "lodash", "namespace": "github:npm", "range": ">= 1.0.0 < 4.17.21", "identifier": "4.17.21"}
+  ->  package lodash of type npm: >=1.0.0,<4.17.21, state fixed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from vulnfeeds.errors import RecordError
+from vulnfeeds.publish.grypedb import constraints
+from vulnfeeds.publish.grypedb.blobs import (
+    Fix,
+    PackageBlob,
+    Range,
+    Reference,
+    Severity,
+    Vector,
+    Version,
+    VulnerabilityBlob,
+)
+from vulnfeeds.publish.grypedb.rows import Package, Vulnerability
+
+ORIGIN: Final = "github"
+
+
+class Ecosystem(msgspec.Struct, frozen=True):
+    """How clients find and compare the packages of one of GitHub's ecosystems."""
+
+    package: str
+    """The client's package type."""
+    format: str
+    """How versions are compared. Clients know no `java`, `rust`, `dart` or `erlang` and would guess: these are told
+    apart by the comparator that fits, as far as the constraint can be read by it."""
+    word: str
+    """The word that is written where it cannot: clients then guess."""
+
+
+ECOSYSTEMS: Final = {
+    "actions": Ecosystem("github-action", "", "github-action"),
+    "composer": Ecosystem("php-composer", "composer", "composer"),
+    "dart": Ecosystem("dart-pub", "pub", "dart"),
+    "erlang": Ecosystem("hex", "hex", "erlang"),
+    "gem": Ecosystem("gem", "gem", "gem"),
+    "go": Ecosystem("go-module", "go", "go"),
+    "java": Ecosystem("java-archive", "maven", "java"),
+    "npm": Ecosystem("npm", "npm", "npm"),
+    "nuget": Ecosystem("dotnet", "nuget", "nuget"),
+    "python": Ecosystem("python", "python", "python"),
+    "rust": Ecosystem("rust-crate", "semver", "rust"),
+    "swift": Ecosystem("swift", "swift", "swift"),
+}
+"""By the last part of a group's name."""
+
+_UNIT: Final = re.compile(r"(>=|<=|>|<|=)\s*(\S+)")
+_PYTHON_RUNS: Final = re.compile(r"[-_.]+")
+_FIRST: Final = "https://github.com/advisories/"
+
+
+class _FixedIn(msgspec.Struct):
+    name: str
+    range: str
+    identifier: str | None = None
+
+
+class _Scored(msgspec.Struct):
+    vector_string: str = ""
+    version: str = ""
+
+
+class _Advisory(
+    msgspec.Struct,
+    rename={"ghsa_id": "ghsaId", "summary": "Summary", "cves": "CVE", "fixed_in": "FixedIn", "severity": "Severity"},
+):
+    ghsa_id: str
+    summary: str
+    url: str
+    cves: tuple[str, ...]
+    fixed_in: tuple[_FixedIn, ...]
+    withdrawn: str | None = None
+    severity: str | None = None
+    published: str | None = None
+    updated: str | None = None
+    references: tuple[Any, ...] = ()
+    cvss_severities: tuple[_Scored, ...] = ()
+
+
+class _Record(msgspec.Struct, rename={"advisory": "Advisory"}):
+    advisory: _Advisory
+
+
+_decoder: Final = msgspec.json.Decoder(_Record)
+
+
+def rows(body: bytes, ecosystem: Ecosystem) -> Vulnerability:
+    """Return what a record becomes, without the packages whose versions clients could not read."""
+    advisory = _decoder.decode(body).advisory
+    left_out: list[str] = []
+    return Vulnerability(
+        name=advisory.ghsa_id,
+        origin=ORIGIN,
+        status="rejected" if advisory.withdrawn else "active",
+        published=advisory.published or "",
+        modified=advisory.updated or "",
+        withdrawn=advisory.withdrawn or "",
+        blob=VulnerabilityBlob(
+            id=advisory.ghsa_id,
+            description=advisory.summary.strip(),
+            refs=(Reference(advisory.url or _FIRST + advisory.ghsa_id),),
+            aliases=advisory.cves,
+            severities=_severities(advisory),
+        ),
+        packages=tuple(_packages(advisory, ecosystem, left_out)),
+        left_out=tuple(left_out),
+    )
+
+
+def _severities(advisory: _Advisory) -> tuple[Severity, ...]:
+    scored = tuple(
+        Severity(scheme="CVSS", value=Vector(cvss.vector_string, cvss.version), rank=0)
+        for cvss in advisory.cvss_severities
+        if cvss.vector_string
+    )
+    word = (advisory.severity or "").lower()
+    if word in ("", "unknown"):
+        return scored
+    return (Severity(scheme="CHML", value=word, rank=0), *scored)
+
+
+def _packages(advisory: _Advisory, ecosystem: Ecosystem, left_out: list[str]) -> Iterator[Package]:
+    for fix in advisory.fixed_in:
+        try:
+            yield _package(fix, advisory.cves, ecosystem)
+        except RecordError as error:
+            left_out.append(f"{fix.name}: {error}")
+
+
+def _package(fix: _FixedIn, cves: tuple[str, ...], ecosystem: Ecosystem) -> Package:
+    units = [f"{operator}{version}" for operator, version in _UNIT.findall(fix.range)]
+    constraint = constraints.check(",".join(units), "")
+    version_format = ecosystem.format if constraints.passes(constraint, ecosystem.format) else ecosystem.word
+    fixed = fix.identifier if fix.identifier not in (None, "", "None") else ""
+    state = Fix(fixed, "fixed") if fixed else Fix("", "not-fixed")
+    name = _PYTHON_RUNS.sub("-", fix.name) if ecosystem.package == "python" else fix.name
+    return Package(
+        name, ecosystem.package, PackageBlob(cves, None, (Range(Version(version_format, constraint), state),))
+    )
