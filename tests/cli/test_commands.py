@@ -135,7 +135,7 @@ def test_sync_of_real_documents_on_both_days(vulnfeeds: Vulnfeeds, replay: Repla
 def test_feeds_and_groups(filled: Vulnfeeds) -> None:
     """Feeds and groups are listed with their counts, as tables and as JSON with stable keys."""
     feeds = filled.json("feeds")
-    assert [feed["feed"] for feed in feeds] == ["eol", "epss", "kev", "nvd", "nvdv2", "vulnerabilities"]
+    assert [feed["feed"] for feed in feeds] == ["eol", "epss", "github", "kev", "nvd", "nvdv2", "vulnerabilities"]
     assert set(feeds[0]) == {"feed", "groups", "records", "published_at"}
     groups = filled.json("groups")
     assert sum(feed["records"] for feed in feeds) == sum(group["records"] for group in groups)
