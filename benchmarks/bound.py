@@ -170,6 +170,13 @@ def github(workspace: Path, store: str) -> Parsed:
         yield name, decoder.decode(content)
 
 
+def bitnami(workspace: Path, store: str) -> Parsed:
+    """Yield the documents of the one source that is generated."""
+    decoder = msgspec.json.Decoder(osv.OSVRecord)
+    for name, content in _members(workspace / "bitnami" / "bitnami", "/BIT-"):
+        yield name, decoder.decode(content)
+
+
 def _members(path: Path, part: str = "") -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r|*") as archive:
         while (member := archive.next()) is not None:
@@ -193,6 +200,7 @@ PARSERS: Final[dict[str, Callable[[Path, str], Parsed]]] = {
     "centos": centos,
     "amzn": amzn,
     "github": github,
+    "osv": bitnami,
     **distributions.PARSERS,
 }
 

@@ -31,6 +31,7 @@ from benchmarks.generator import (
     mariner,
     nvd,
     ol,
+    osv,
     photon,
     redhat,
     rolling,
@@ -60,6 +61,7 @@ PARTS: Final[dict[str, Callable[[Plan, Path], None]]] = {
     "photon": photon.write,
     "arch": arch.write,
     "fedora": fedora.write,
+    "osv": osv.write,
 }
 
 

@@ -43,6 +43,7 @@ DRIVERS: Final = (
     "amzn",
     "centos",
     "github",
+    "osv",
     *distributions.PARSERS,
 )
 """In the order of their dependencies: each finds what it needs in the store."""

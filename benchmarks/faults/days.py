@@ -19,6 +19,7 @@ from tests.drivers import (
     test_kev,
     test_mariner,
     test_ol,
+    test_osv_driver,
     test_photon,
     test_rocky,
     test_rolling,
@@ -128,5 +129,6 @@ UPSTREAMS: dict[str, Upstream] = {
     "fedora": Upstream(test_fedora.TestFedora),
     "photon": Upstream(test_photon.TestPhoton),
     "arch": Upstream(test_arch.TestArch),
+    "osv": Upstream(test_osv_driver.TestOSV),
 }
 """By name: a driver, once more for each other source that it may have."""

@@ -253,7 +253,7 @@ class Trial:
 def _live(records: Records, group: str) -> int:
     """Return how many records of a group are not withdrawn."""
     bodies = [msgspec.json.decode(body) for (name, _), body in records.items() if name == group]
-    return sum(body.get("Vulnerability", {"FixedIn": [1]})["FixedIn"] != [] for body in bodies)
+    return sum(body.get("Vulnerability", {}).get("FixedIn") != [] for body in bodies)
 
 
 def _path(url: str) -> str:

@@ -47,6 +47,7 @@ class Kind(IntEnum):
     PHOTON = 37
     ARCH = 38
     FEDORA = 39
+    OSV = 50
 
 
 AMOUNTS: Final = {
@@ -71,10 +72,11 @@ AMOUNTS: Final = {
     Kind.PHOTON: 30_000,
     Kind.ARCH: 2_548,
     Kind.FEDORA: 15_000,
+    Kind.OSV: 25_000,
 }
 """At scale 1. Alpine's are fixes, each of which stands in the releases from its own on: 100,000 over 40 releases.
 Of the rolling distributions and Echo they are vulnerabilities, of AlmaLinux, Rocky and Fedora advisories, of Photon
-CVEs of one release, of Arch groups of vulnerabilities."""
+CVEs of one release, of OSV documents, of Arch groups of vulnerabilities."""
 
 
 @dataclass(frozen=True)

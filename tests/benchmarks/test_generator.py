@@ -14,7 +14,7 @@ from benchmarks.generator import alpine, rolling
 from benchmarks.generator.plan import Kind, Plan
 
 SCALE = 0.002
-LARGER = ("sles", "ol", "mariner", "rhel", "amzn", "github")
+LARGER = ("sles", "ol", "mariner", "rhel", "amzn", "github", "osv")
 SMALLER = ("wolfi", "secureos", "echo", "alma", "rocky", "photon", "arch", "fedora")
 """Of the rolling distributions two: the others are documents of the same kind."""
 DRIVERS = ("nvdv2", "nvddb", "alpine", "debian", "kev", "ubuntu", *LARGER, *SMALLER)
@@ -96,6 +96,7 @@ def test_the_drivers_take_both_days(tmp_path: Path) -> None:
     assert first["rhel"]["created"] > DAY_1.total(Kind.REDHAT)
     assert first["amzn"]["created"] == DAY_1.total(Kind.AMZN)
     assert first["github"]["created"] == DAY_1.total(Kind.GITHUB)
+    assert first["osv"]["created"] == DAY_1.total(Kind.OSV)
     generate(DAY_2, mirror)
     second = sync(home, mirror)
     assert second["nvdv2"]["created"] == DAY_2.total(Kind.NVD) - DAY_1.total(Kind.NVD)

@@ -448,4 +448,31 @@ def _advisories() -> Iterator[Case]:
     yield Case("github", "cut short", cut, Failed("DownloadError", url, "cut short"))
 
 
-CASES = [*_network(), *_contents(), *_particular(), *_advisories()]
+def _documents() -> Iterator[Case]:
+    """Yield archives of a source of OSV documents that are none, or hold what no document should."""
+
+    def first(summary: bytes = b'"Advisory"', version: bytes = b'"2.0"') -> Callable[[World], None]:
+        rest = [good.lab_document(number) for number in range(1, good.COUNT)]
+        return lambda world: world.put(good.lab_archive(good.lab_document(0, summary, version), *rest))
+
+    def besides(name: str, content: bytes) -> Callable[[World], None]:
+        return lambda world: world.put(good.lab_archive(good.lab_document(0), (name, content)))
+
+    place, url = "lab: LAB-2024-0000.json", good.LAB
+    for name, spoil, outcome in (
+        ("nested 100,000 deep", first(DEEP), Failed("ParseError", place)),
+        ("a text of 10 MB", first(b'"' + b"x" * 10_000_000 + b'"'), Quarantined(1, "the most is")),
+        ("a number instead of a text", first(b"1"), Failed("ParseError", place)),
+        ("an escaped NUL", first(b'"a\\u0000b"'), Quarantined(1, "U\\+0000")),
+        ("broken UTF-8", first(b'"a\xff\xfeb"'), Failed("ParseError", place)),
+        ("a tenth of yesterday", sized(good.COUNT // 10), Failed("GuardError", "", "max_shrink")),
+        ("10 times yesterday", sized(good.COUNT * 10), Failed("GuardError", "", "max_growth")),
+        ("a member outside", besides("../../x.json", b"{}"), Failed("DownloadError", url, "leads out")),
+        ("a bomb", besides("x.json", b" " * (60 << 20)), Failed("LimitError", url, "ratio")),
+        ("an error page", faulty(url, body=b"<!DOCTYPE html>"), Failed("DownloadError", url, "HTML")),
+        ("cut short", faulty(url, truncate_at=700, validators=False), Failed("DownloadError", url, "cut short")),
+    ):
+        yield Case("osv", name, spoil, outcome)
+
+
+CASES = [*_network(), *_contents(), *_particular(), *_advisories(), *_documents()]

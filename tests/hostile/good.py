@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,11 @@ from vulnfeeds.drivers.nvd.feeds import ADDRESS as FEED_FILES
 from vulnfeeds.drivers.nvd.nvdv2 import NVDv2Driver
 from vulnfeeds.drivers.nvd.overrides import ADDRESS as OVERRIDES
 from vulnfeeds.drivers.nvd.plan import NVDv2Settings
+from vulnfeeds.drivers.osv.driver import OSVDriver
+from vulnfeeds.drivers.osv.settings import OSVSettings, SourceSettings
 
 COUNT = 120
+LAB = "https://lab.example.org/advisories.zip"
 GITHUB_FOLDER = "advisory-database-main/advisories/github-reviewed/2024/08"
 Documents = dict[str, bytes]
 
@@ -235,11 +239,37 @@ def github_member(number: int, summary: bytes = b'"Advisory"') -> tuple[tarfile.
     return tarfile.TarInfo(f"{GITHUB_FOLDER}/{name}/{name}.json"), body
 
 
+def of_lab(count: int = COUNT) -> Documents:
+    """Return the archive of a source of OSV documents with so many advisories."""
+    return lab_archive(*(lab_document(number) for number in range(count)))
+
+
+def lab_archive(*documents: tuple[str, bytes]) -> Documents:
+    """Return a zip of these."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in documents:
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return {LAB: out.getvalue()}
+
+
+def lab_document(number: int, summary: bytes = b'"Advisory"', version: bytes = b'"2.0"') -> tuple[str, bytes]:
+    """Return an OSV document; `summary` and `version` are JSON."""
+    name = f"LAB-2024-{number:04}"
+    body = (
+        b'{"id": "%b", "modified": "2024-08-01T00:00:00Z", "aliases": ["%b"], "summary": %b, "affected": '
+        b'[{"package": {"ecosystem": "npm", "name": "p%d"}, "ranges": [{"type": "SEMVER", "events": '
+        b'[{"introduced": "0"}, {"fixed": %b}]}], "ecosystem_specific": {"imports": %b}}]}'
+    ) % (name.encode(), cve(number).encode(), summary, number, version, summary)
+    return f"{name}.json", body
+
+
 DRIVERS: dict[str, tuple[Callable[[], Driver], Callable[[int], Documents]]] = {
     "alpine": (AlpineDriver, of_alpine),
     "debian": (DebianDriver, of_debian),
     "github": (GitHubDriver, of_github),
     "kev": (KEVDriver, of_kev),
+    "osv": (lambda: OSVDriver(OSVSettings(presets=(), sources={"lab": SourceSettings(archive=LAB)})), of_lab),
     "nvdv2": (lambda: NVDv2Driver(NVDv2Settings(source="feeds", first_year=2024, overrides=True)), of_nvd),
     "nvdv2 by API": (lambda: NVDv2Driver(NVDv2Settings(first_year=2024)), of_nvd),
 }
