@@ -31,6 +31,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "centos": "records with fixes: those that were recorded are withdrawn, only their form is compared",
     "chainguard": "a whole document",
     "echo": "a whole document",
+    "eol": "everything",
     "fedora": "everything",
     "minimos": "a whole document",
     "nvdv2": "answers of the API, which are rebuilt from the files",
@@ -42,6 +43,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "secureos": "a whole document",
     "sles": "documents of SLES itself (those of openSUSE Leap have the same form): unfixed packages, modules, LTSS",
     "ubuntu": "the OSV and VEX archives as a whole (15 and 2 documents)",
+    "vunnel": "everything: its page compares with our own drivers",
     "wolfi": "a whole document",
 }
 """What of a driver was proven on small or made-up documents of upstream's form, for want of real ones."""
