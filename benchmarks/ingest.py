@@ -82,7 +82,15 @@ class Ingest:
         self._labels = (upstream, kind)
         self._home = home
         self._store_url = store_url
-        self._environment = service_environment(home, mirror, STORE=store_url, LOG_LEVEL="warning")
+        self._environment = service_environment(
+            home,
+            mirror,
+            STORE=store_url,
+            LOG_LEVEL="warning",
+            # Some are off unless they are named; of osv's sources one is generated.
+            DRIVERS=",".join(DRIVERS),
+            DRIVER__OSV__PRESETS="bitnami",
+        )
         self.rows: list[Row] = []
 
     def cycle(self, name: str, drivers: list[str]) -> None:

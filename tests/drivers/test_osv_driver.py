@@ -15,7 +15,9 @@ from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context
 from vulnfeeds.drivers.osv.driver import FEED, OSVDriver
 from vulnfeeds.drivers.osv.settings import PRESETS, OSVSettings, SourceSettings
 from vulnfeeds.errors import DownloadError, ParseError, StatusError
+from vulnfeeds.records import canonical, contract
 from vulnfeeds.records.record import Record
+from vulnfeeds.records.withdrawal import withdraw
 from vulnfeeds.testing.driver_suite import DriverSuite, Edit, Sad, Trial, copied
 
 BITNAMI = "github.com/bitnami/vulndb/archive/refs/heads/main.tar.gz"
@@ -315,13 +317,16 @@ def test_an_ecosystem_that_a_source_left_is_covered(tmp_path: Path) -> None:
     assert context.covered == {(FEED, "lab:npm"), (FEED, "lab:python")}
 
 
-def test_a_document_that_is_given_twice_reaches_the_quarantine(tmp_path: Path) -> None:
-    """Both are reported, under one key: the run keeps the first and says so of the second."""
-    lab = Lab(tmp_path)
-    twice = document("LAB-1", "npm")
-    lab.upstream.write_bytes(zipped({**files_of("a/", twice), **files_of("b/", twice)}))
-    records, _ = lab.trial().run()
-    assert [record.key for record in records] == ["LAB-1", "LAB-1"]
+def test_a_withdrawn_record_keeps_the_contract(sample: dict[tuple[str, str], Any]) -> None:
+    """What upstream reports no more gets the time at which it went; upstream's own time stays."""
+    for key, expected in (
+        ("BIT-mossdb-2024-0102", "2024-08-30T00:00:00Z"),
+        ("BIT-fern-2024-0110", "2024-08-22T00:00:00Z"),
+    ):
+        body = canonical.encode({"Advisory": sample["bitnami:bitnami", key], "Vulnerability": {}})
+        gone = withdraw(FEED, body, at="2024-08-30T00:00:00Z")
+        contract.check(FEED, "bitnami:bitnami", gone)
+        assert msgspec.json.decode(gone)["Advisory"]["withdrawn"] == expected
 
 
 @pytest.mark.parametrize(

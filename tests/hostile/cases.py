@@ -458,6 +458,10 @@ def _documents() -> Iterator[Case]:
     def besides(name: str, content: bytes) -> Callable[[World], None]:
         return lambda world: world.put(good.lab_archive(good.lab_document(0), (name, content)))
 
+    def twice(world: World) -> None:
+        documents = [good.lab_document(number) for number in range(good.COUNT)]
+        world.put(good.lab_archive(*documents, ("again/LAB-2024-0000.json", documents[0][1])))
+
     place, url = "lab: LAB-2024-0000.json", good.LAB
     for name, spoil, outcome in (
         ("nested 100,000 deep", first(DEEP), Failed("ParseError", place)),
@@ -467,6 +471,7 @@ def _documents() -> Iterator[Case]:
         ("broken UTF-8", first(b'"a\xff\xfeb"'), Failed("ParseError", place)),
         ("a tenth of yesterday", sized(good.COUNT // 10), Failed("GuardError", "", "max_shrink")),
         ("10 times yesterday", sized(good.COUNT * 10), Failed("GuardError", "", "max_growth")),
+        ("a document twice", twice, Quarantined(1, "reports this key twice")),
         ("a member outside", besides("../../x.json", b"{}"), Failed("DownloadError", url, "leads out")),
         ("a bomb", besides("x.json", b" " * (60 << 20)), Failed("LimitError", url, "ratio")),
         ("an error page", faulty(url, body=b"<!DOCTYPE html>"), Failed("DownloadError", url, "HTML")),

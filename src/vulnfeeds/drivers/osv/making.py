@@ -166,7 +166,10 @@ def _package(affected: documents.Affected, place: str) -> osv.Package:
 
 def _each_once(packages: list[osv.Package]) -> tuple[osv.Package, ...]:
     """Return packages of which there is more to say than their name, sorted, each once."""
-    said = {canonical.encode(package): package for package in packages if package != osv.Package(package.name)}
+    more = [package for package in packages if package != osv.Package(package.name)]
+    if len(more) < 2:
+        return tuple(more)
+    said = {canonical.encode(package): package for package in more}
     return tuple(said[text] for text in sorted(said))
 
 
