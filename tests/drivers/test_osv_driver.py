@@ -292,7 +292,10 @@ def test_a_bad_document_ends_its_source_only(tmp_path: Path) -> None:
     trial = lab.trial(other=other(tmp_path, bad))
     records, context = trial.run()
     assert [record.key for record in records] == ["LAB-1"]
-    assert context.notes == ["other could not be had: other: OTHER-2.json: Expected `str`, got `int` - at `$.id`"]
+    assert context.notes == [
+        "other could not be had: https://other.example.org/all.zip: other: OTHER-2.json: "
+        "Expected `str`, got `int` - at `$.id`"
+    ]
     other(tmp_path, zipped(files_of("", document("OTHER-1", "npm"))))
     records, context = trial.run()
     assert [record.key for record in records] == ["LAB-1", "OTHER-1"]

@@ -60,9 +60,11 @@ def take(context: Context, name: str, source: SourceSettings, checked: str) -> T
                 if done % _REPORTED == 0:
                     context.report(f"check {name}", done)
                 making.check(document, place)
-        except (UpstreamError, ParseError):
+        except (UpstreamError, ParseError) as error:
             # The next run asks for it anew, whatever the upstream says of its age.
             forget(home / name)
+            if isinstance(error, ParseError):
+                raise ParseError(f"{source.archive or source.folder}: {error.place}", error.reason) from error
             raise
     return taken
 
