@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -164,6 +164,10 @@ class Reduce(Protocol):
         ...
 
 
+Ask = Callable[[Wanted], bytes]
+"""Asks upstream for a document. Raises UpstreamError."""
+
+
 def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: Reduce, *, at_once: int) -> None:
     """Ask for documents, several at once, and keep what is read of them.
 
@@ -176,8 +180,12 @@ def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: R
     given_up = False
     # In another order in each run, so that documents that always fail do not hold up the same others.
     order = sorted(wanted, key=lambda want: zlib.crc32(f"{context.now():.0f} {want.name}".encode()))
+
+    def ask(want: Wanted) -> bytes:
+        return context.fetcher.get_json(want.url)
+
     try:
-        for done, (want, answer) in enumerate(_answers(context, order, at_once)):
+        for done, (want, answer) in enumerate(answers(order, ask, at_once)):
             context.report("fetch", done, len(order))
             error = _keep(context, kept, want, answer, reduce)
             if error is not None:
@@ -224,9 +232,7 @@ def _is_gone(error: UpstreamError | ParseError) -> bool:
     return isinstance(error, StatusError) and error.status == 404
 
 
-def _answers(
-    context: Context, wanted: Iterable[Wanted], at_once: int
-) -> Iterator[tuple[Wanted, bytes | UpstreamError]]:
+def answers(wanted: Iterable[Wanted], ask: Ask, at_once: int) -> Iterator[tuple[Wanted, bytes | UpstreamError]]:
     """Yield answers as they come; no more than `at_once` are asked for ahead of the caller."""
     waiting = iter(wanted)
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="ask") as pool:
@@ -234,7 +240,7 @@ def _answers(
         try:
             while True:
                 for want in waiting:
-                    asked[pool.submit(context.fetcher.get_json, want.url)] = want
+                    asked[pool.submit(ask, want)] = want
                     if len(asked) >= at_once:
                         break
                 if not asked:
