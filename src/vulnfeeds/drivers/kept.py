@@ -87,6 +87,10 @@ class KeptDocuments:
         digest = hashlib.blake2b(body, digest_size=16).digest() if body is not None else None
         self._connection.execute(_PUT, (name, mark, asked, packed, digest))
 
+    def age(self, name: str) -> None:
+        """Make a document as old as can be, so that it is asked for again; what is kept of it stays."""
+        self._connection.execute("UPDATE document SET asked = 0 WHERE name = ?", (name,))
+
     def drop(self, name: str) -> None:
         """Forget a document."""
         self._connection.execute("DELETE FROM document WHERE name = ?", (name,))
@@ -168,8 +172,16 @@ Ask = Callable[[Wanted], bytes]
 """Asks upstream for a document. Raises UpstreamError."""
 
 
-def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: Reduce, *, at_once: int) -> None:
-    """Ask for documents, several at once, and keep what is read of them.
+def bring(
+    context: Context,
+    kept: KeptDocuments,
+    wanted: list[Wanted],
+    reduce: Reduce,
+    *,
+    at_once: int,
+    ask: Ask | None = None,
+) -> None:
+    """Ask for documents, several at once, and keep what is read of them; `ask` None asks for JSON at their URLs.
 
     A document that cannot be had or read is asked for again by the next run, because its mark stays as it was; until
     then its last copy is used, with a note. Until all were had once, raises UpstreamError or ParseError when there is
@@ -181,11 +193,11 @@ def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: R
     # In another order in each run, so that documents that always fail do not hold up the same others.
     order = sorted(wanted, key=lambda want: zlib.crc32(f"{context.now():.0f} {want.name}".encode()))
 
-    def ask(want: Wanted) -> bytes:
+    def plainly(want: Wanted) -> bytes:
         return context.fetcher.get_json(want.url)
 
     try:
-        for done, (want, answer) in enumerate(answers(order, ask, at_once)):
+        for done, (want, answer) in enumerate(answers(order, ask or plainly, at_once)):
             context.report("fetch", done, len(order))
             error = _keep(context, kept, want, answer, reduce)
             if error is not None:
