@@ -17,7 +17,7 @@ from tests.drivers.package_documents import archive, dump, redumped, sql, versio
 from vulnfeeds.drivers.gem.driver import GemDriver, GemSettings
 from vulnfeeds.drivers.gem.dump import licenses_of
 from vulnfeeds.drivers.interface import UNCHANGED, Checkpoint, Context
-from vulnfeeds.errors import DownloadError, ParseError, UpstreamError
+from vulnfeeds.errors import DownloadError, LimitError, ParseError, UpstreamError
 from vulnfeeds.records import contract
 from vulnfeeds.testing.driver_suite import NOW, DriverSuite, Edit, NothingPublished, Sad
 from vulnfeeds.testing.upstream import UpstreamSimulator
@@ -151,6 +151,22 @@ def test_a_dump_whose_packing_breaks_off_is_refused(tmp_path: Path) -> None:
 
     trial.edit(Edit(DUMP, cut))
     with pytest.raises(DownloadError, match=r"PostgreSQL\.sql\.gz: the compressed bytes are broken or end too early"):
+        trial.run()
+
+
+def test_a_bomb_in_the_archive_is_refused(tmp_path: Path) -> None:
+    """The archive is no larger than it should be; what it holds is."""
+    trial = on_sample_dump(tmp_path)
+    (trial.folder / DUMP).write_bytes(archive({"PostgreSQL.sql.gz": gzip.compress(b"--\n" * (12 << 20), 9)}))
+    with pytest.raises(LimitError, match="ratio"):
+        trial.run()
+
+
+def test_a_line_without_end_is_not_held(tmp_path: Path) -> None:
+    """A row of more than 16 MiB is refused, with its line."""
+    trial = on_sample_dump(tmp_path)
+    trial.edit(edit(b"Ada Example", b"x" * (17 << 20)))
+    with pytest.raises(ParseError, match="a line has more than 16777216 bytes"):
         trial.run()
 
 
