@@ -31,9 +31,11 @@ MADE_UP: Final[Mapping[str, str]] = {
     "centos": "records with fixes: those that were recorded are withdrawn, only their form is compared",
     "chainguard": "a whole document",
     "echo": "a whole document",
-    "eol": "everything",
+    "eol": "everything but two products",
     "fedora": "everything",
+    "gem": "dumps; the records of 2017 are made again from a dump of them",
     "minimos": "a whole document",
+    "npm": "everything; the records of 2017 are made again from documents of them",
     "nvdv2": "answers of the API, which are rebuilt from the files",
     "ol": "modules, FIPS builds",
     "osv": "malicious packages, PyPA, RustSec",
@@ -43,7 +45,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "secureos": "a whole document",
     "sles": "documents of SLES itself (those of openSUSE Leap have the same form): unfixed packages, modules, LTSS",
     "ubuntu": "the OSV and VEX archives as a whole (15 and 2 documents)",
-    "vunnel": "everything: its page compares with our own drivers",
+    "vunnel": "not compared: the records are made of vunnel's own results",
     "wolfi": "a whole document",
 }
 """What of a driver was proven on small or made-up documents of upstream's form, for want of real ones."""
@@ -95,7 +97,12 @@ def _row(name: str, found: Agreement | None) -> str:
     hosts = ", ".join(dict.fromkeys(urlsplit(url).hostname or url for url in driver.upstreams))
     named = _GROUPS.search((driver.__doc__ or "").partition("\n")[0])
     groups = ", ".join(f"`{group}`" for group in named[1].split(", ")) if named else f"`{driver.feeds[0]}`"
-    cells = [f"[{name}]({name}.md)", hosts or "records of others", groups, found.against if found else "nobody"]
+    cells = [
+        f"[{name}]({name}.md)",
+        hosts or ("records of others" if driver.depends_on else "what the settings name"),
+        groups,
+        found.against if found else "nobody",
+    ]
     cells += [_cell(found, field) for field in (RECORD, *FIELDS)]
     return _cells([*cells, MADE_UP.get(name, "")])
 

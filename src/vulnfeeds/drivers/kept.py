@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -86,6 +86,10 @@ class KeptDocuments:
         packed = self._packer.compress(body) if body is not None else None
         digest = hashlib.blake2b(body, digest_size=16).digest() if body is not None else None
         self._connection.execute(_PUT, (name, mark, asked, packed, digest))
+
+    def age(self, name: str) -> None:
+        """Make a document as old as can be, so that it is asked for again; what is kept of it stays."""
+        self._connection.execute("UPDATE document SET asked = 0 WHERE name = ?", (name,))
 
     def drop(self, name: str) -> None:
         """Forget a document."""
@@ -164,8 +168,20 @@ class Reduce(Protocol):
         ...
 
 
-def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: Reduce, *, at_once: int) -> None:
-    """Ask for documents, several at once, and keep what is read of them.
+Ask = Callable[[Wanted], bytes]
+"""Asks upstream for a document. Raises UpstreamError."""
+
+
+def bring(
+    context: Context,
+    kept: KeptDocuments,
+    wanted: list[Wanted],
+    reduce: Reduce,
+    *,
+    at_once: int,
+    ask: Ask | None = None,
+) -> None:
+    """Ask for documents, several at once, and keep what is read of them; `ask` None asks for JSON at their URLs.
 
     A document that cannot be had or read is asked for again by the next run, because its mark stays as it was; until
     then its last copy is used, with a note. Until all were had once, raises UpstreamError or ParseError when there is
@@ -176,8 +192,12 @@ def bring(context: Context, kept: KeptDocuments, wanted: list[Wanted], reduce: R
     given_up = False
     # In another order in each run, so that documents that always fail do not hold up the same others.
     order = sorted(wanted, key=lambda want: zlib.crc32(f"{context.now():.0f} {want.name}".encode()))
+
+    def plainly(want: Wanted) -> bytes:
+        return context.fetcher.get_json(want.url)
+
     try:
-        for done, (want, answer) in enumerate(_answers(context, order, at_once)):
+        for done, (want, answer) in enumerate(answers(order, ask or plainly, at_once)):
             context.report("fetch", done, len(order))
             error = _keep(context, kept, want, answer, reduce)
             if error is not None:
@@ -224,9 +244,7 @@ def _is_gone(error: UpstreamError | ParseError) -> bool:
     return isinstance(error, StatusError) and error.status == 404
 
 
-def _answers(
-    context: Context, wanted: Iterable[Wanted], at_once: int
-) -> Iterator[tuple[Wanted, bytes | UpstreamError]]:
+def answers(wanted: Iterable[Wanted], ask: Ask, at_once: int) -> Iterator[tuple[Wanted, bytes | UpstreamError]]:
     """Yield answers as they come; no more than `at_once` are asked for ahead of the caller."""
     waiting = iter(wanted)
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="ask") as pool:
@@ -234,7 +252,7 @@ def _answers(
         try:
             while True:
                 for want in waiting:
-                    asked[pool.submit(context.fetcher.get_json, want.url)] = want
+                    asked[pool.submit(ask, want)] = want
                     if len(asked) >= at_once:
                         break
                 if not asked:

@@ -43,6 +43,8 @@ OURS: Final[dict[str, str]] = {
     "vunnel": "vulnfeeds.drivers.vunnel.driver:VunnelDriver",
     "github": "vulnfeeds.drivers.github.driver:GitHubDriver",
     "osv": "vulnfeeds.drivers.osv.driver:OSVDriver",
+    "gem": "vulnfeeds.drivers.gem.driver:GemDriver",
+    "npm": "vulnfeeds.drivers.npm.driver:NPMDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -50,12 +50,33 @@ def open_bounded(
     with path.open("rb", buffering=0) as file:
         head = file.read(8)
         file.seek(0)
-        counted = _Counted(file)
-        with (
-            closing(_decompressor(counted, head)) as inner,
-            io.BufferedReader(_Bounded(inner, counted, url or path.name, max_bytes, max_ratio), _BUFFER) as stream,
-        ):
-            yield cast(BinaryIO, stream)
+        with _unpacked(_Counted(file), head, url or path.name, max_bytes, max_ratio) as stream:
+            yield stream
+
+
+@contextmanager
+def unpack_bounded(
+    packed: BinaryIO, *, max_bytes: int = MAX_BYTES, max_ratio: float = MAX_RATIO, url: str = ""
+) -> Iterator[BinaryIO]:
+    """Give a stream of the decompressed bytes of another stream, such as a packed member of an archive.
+
+    Reads from where it stands, and leaves it open. Raises as `open_bounded` does.
+    """
+    buffered = io.BufferedReader(cast(io.RawIOBase, packed), _BUFFER)
+    try:
+        with _unpacked(_Counted(buffered), buffered.peek(8)[:8], url, max_bytes, max_ratio) as stream:
+            yield stream
+    finally:
+        buffered.detach()
+
+
+@contextmanager
+def _unpacked(counted: _Counted, head: bytes, url: str, max_bytes: int, max_ratio: float) -> Iterator[BinaryIO]:
+    with (
+        closing(_decompressor(counted, head)) as inner,
+        io.BufferedReader(_Bounded(inner, counted, url, max_bytes, max_ratio), _BUFFER) as stream,
+    ):
+        yield cast(BinaryIO, stream)
 
 
 def _decompressor(counted: _Counted, head: bytes) -> _Readable:
@@ -74,7 +95,7 @@ def _decompressor(counted: _Counted, head: bytes) -> _Readable:
 class _Counted(io.RawIOBase):
     """A file that counts the bytes that were read of it."""
 
-    def __init__(self, file: io.FileIO) -> None:
+    def __init__(self, file: io.RawIOBase | io.BufferedIOBase) -> None:
         super().__init__()
         self._file = file
         self.count = 0

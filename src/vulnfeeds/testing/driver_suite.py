@@ -245,8 +245,8 @@ class DriverSuite:
         before, _ = trial.run()
         feed, old = min(self.groups)
         prefix, _, release = old.partition(":")
-        new = f"{prefix}:as-we-call-it"
-        renamed, context = self._selecting(trial, rename={release: "as-we-call-it"}).run()
+        new = f"{prefix}:as-we-call-it" if release else "as-we-call-it"
+        renamed, context = self._selecting(trial, rename={release or old: "as-we-call-it"}).run()
         assert {(record.feed, record.group) for record in renamed} == self.groups - {(feed, old)} | {(feed, new)}
         assert [record.key for record in renamed] == [record.key for record in before]
         if self.driver.mode is Mode.FULL:

@@ -1,0 +1,1 @@
+"""npm: packages of a registry of JavaScript, each document for itself."""
