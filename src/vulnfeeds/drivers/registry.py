@@ -42,6 +42,7 @@ OURS: Final[dict[str, str]] = {
     "fedora": "vulnfeeds.drivers.fedora:FedoraDriver",
     "vunnel": "vulnfeeds.drivers.vunnel.driver:VunnelDriver",
     "github": "vulnfeeds.drivers.github.driver:GitHubDriver",
+    "msrc": "vulnfeeds.drivers.msrc.driver:MSRCDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 
