@@ -33,6 +33,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "echo": "a whole document",
     "fedora": "everything",
     "minimos": "a whole document",
+    "msrc": "months as a whole: two that are cut, and 300 vulnerabilities of two others, written as XML again",
     "nvdv2": "answers of the API, which are rebuilt from the files",
     "ol": "modules, FIPS builds",
     "photon": "everything but vunnel's small documents",
