@@ -35,6 +35,7 @@ MADE_UP: Final[Mapping[str, str]] = {
     "fedora": "everything",
     "gem": "dumps; the records of 2017 are made again from a dump of them",
     "minimos": "a whole document",
+    "msrc": "months as a whole: two that are cut, and 300 vulnerabilities of two others, written as XML again",
     "npm": "everything; the records of 2017 are made again from documents of them",
     "nvdv2": "answers of the API, which are rebuilt from the files",
     "ol": "modules, FIPS builds",

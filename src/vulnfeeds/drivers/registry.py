@@ -45,6 +45,7 @@ OURS: Final[dict[str, str]] = {
     "osv": "vulnfeeds.drivers.osv.driver:OSVDriver",
     "gem": "vulnfeeds.drivers.gem.driver:GemDriver",
     "npm": "vulnfeeds.drivers.npm.driver:NPMDriver",
+    "msrc": "vulnfeeds.drivers.msrc.driver:MSRCDriver",
 }
 """Where each driver of ours is, by name; the process of a run imports its own one only."""
 

@@ -56,6 +56,8 @@ NVD: Final = "NVD"
 CVSS2: Final = "CVSSv2"
 CPES: Final = "vulnerable_cpes"
 SOFTWARE: Final = "vulnerable-software-list"
+MSRC_VULNERABLE: Final = "vulnerable"
+MSRC_FIXES: Final = "fixed_in"
 
 NVD_RECORD: Final = {"published_date": "publishedDate", "last_modified_date": "lastModifiedDate"}
 NVD_CVE: Final = {"meta": "CVE_data_meta"}

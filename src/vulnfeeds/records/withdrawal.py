@@ -50,6 +50,12 @@ def _without_versions(record: dict[str, Any], at: str) -> dict[str, Any]:
     return {name: {**package, "latest": None, "versions": []} for name, package in record.items()}
 
 
+def _without_updates(record: dict[str, Any], at: str) -> dict[str, Any]:
+    # A record of the group of products is a product itself and names no updates.
+    emptied: dict[str, Any] = {wire.MSRC_VULNERABLE: [], wire.MSRC_FIXES: []} if "product" in record else {}
+    return {**record, **emptied, WITHDRAWN: True}
+
+
 def _marked(record: dict[str, Any], at: str) -> dict[str, Any]:
     return {**record, WITHDRAWN: True}
 
@@ -61,4 +67,5 @@ _FORMS: Final[dict[str, Callable[[dict[str, Any], str], dict[str, Any]]]] = {
     "github": _retracted,
     "osv": _retracted,
     "packages": _without_versions,
+    "microsoft": _without_updates,
 }

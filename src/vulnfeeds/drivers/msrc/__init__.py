@@ -1,0 +1,1 @@
+"""Microsoft's Security Response Center: monthly CVRF documents, by product."""
