@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.api.filling import publish
+from tests.api.filling import Clock, publish
 from tests.publish.grypedb.conftest import VECTOR, build_into, query
 from tests.publish.grypedb.records import GROUP, fixed_in, ghsa_record, os_record
 from vulnfeeds.publish.grypedb.check import check
-from vulnfeeds.store import Store
+from vulnfeeds.store import Store, open_store
 
 Ask = Callable[[str], list[Any]]
+ORIGINS = ("debian", "eol", "epss", "github", "kev", "msrc", "nvd", "rhel")
 
 
 def test_clients_can_use_it(database: Path) -> None:
@@ -79,10 +80,40 @@ def test_a_known_exploited_vulnerability_has_its_dates_and_links(ask: Ask) -> No
     assert blob["notes"] == "see there"
 
 
+def test_scores_have_one_day(ask: Ask) -> None:
+    """Probability and percentile of each CVE, and the day that they are of."""
+    assert ask("SELECT cve, epss, percentile FROM epss_handles") == [("CVE-2024-0001", 0.25, 0.5)]
+    assert ask("SELECT date FROM epss_metadata") == [("2026-01-01 00:00:00+00:00",)]
+
+
+def test_scores_without_a_day_are_left_out_and_told(tmp_path: Path, sqlite_url: str) -> None:
+    """A client would refuse the whole database for want of it."""
+    bare = open_store(sqlite_url, clock=Clock())
+    scores = {"CVE-2024-0001": {"cve": "CVE-2024-0001", "epss": 0.25, "percentile": 0.5}}
+    publish(bare, "epss", "epss:scores", scores, driver="epss")
+    report = build_into(bare, tmp_path / "bare.db")
+    bare.close()
+    assert [(left.group, left.reason) for left in report.left] == [
+        ("epss:scores", "scores need the day that group epss:model says")
+    ]
+    assert check(tmp_path / "bare.db") == []
+
+
+def test_a_system_says_until_when_it_is_supported(ask: Ask) -> None:
+    """A client looks at the row of the host's own version: for RHEL all minor releases have the major one's day."""
+    rows = ask("SELECT name, major_version, minor_version, eol_date, eoas_date FROM operating_systems ORDER BY id")
+    day = "2032-05-31 00:00:00+00:00"
+    assert [row[3:] for row in rows if row[0] == "redhat"] == [(day, None)] * 12
+    assert [row for row in rows if row[0] == "debian"] == [
+        ("debian", "11", "", None, None),
+        ("debian", "12", "", "2028-06-30 00:00:00+00:00", "2026-06-10 00:00:00+00:00"),
+    ]
+
+
 def test_every_provider_says_where_its_rows_come_from(ask: Ask) -> None:
-    """A origin without a row would end every scan."""
+    """An origin without a row would end every scan."""
     rows = ask("SELECT id, processor, substr(input_digest, 1, 6) FROM providers ORDER BY id")
-    assert rows == [(name, "test", "xxh64:") for name in ("debian", "github", "kev", "nvd", "rhel")]
+    assert rows == [(name, "test", "xxh64:") for name in ORIGINS]
 
 
 def test_a_withdrawn_record_is_not_in_it(store: Store, tmp_path: Path) -> None:
@@ -118,7 +149,11 @@ def test_what_cannot_be_expressed_is_listed(store: Store, tmp_path: Path) -> Non
     publish(store, "vulnerabilities", GROUP, odd)
     publish(store, "vulnerabilities", "plan9:4", {"CVE-1": os_record("plan9:4", "CVE-1")}, driver="kev")
     report = build_into(store, tmp_path / "odd.db")
-    assert [(left.group, left.key) for left in report.left] == [("plan9:4", None), (GROUP, "CVE-2024-0007")]
+    assert [(left.group, left.key) for left in report.left] == [
+        ("msrc:products", None),
+        ("plan9:4", None),
+        (GROUP, "CVE-2024-0007"),
+    ]
     assert report.left_records == 1
 
 
@@ -143,6 +178,7 @@ def test_the_old_schema_has_the_feeds_own_names(store: Store, tmp_path: Path) ->
         ("debian:12", "bash", "< 1.2", "fixed"),
         ("debian:12", "zsh", "", "not-fixed"),
         ("github:npm", "left-pad", ">=1.0,<1.3", "fixed"),
+        ("msrc:10852", "10852", "4480961 || 4487026 || base", "fixed"),
         ("nvd", "app", "< 2.0", "unknown"),
         ("nvd", "app", "< 2.0", "unknown"),
         ("rhel:9", "bash", "< 0:1.3-1.el9", "fixed"),

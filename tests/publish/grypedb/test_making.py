@@ -130,7 +130,16 @@ def test_a_build_is_described_beside_its_archive(store: Store, folder: ArchiveFo
     build = last_build(folder)
     assert build is not None
     assert build.archive.name == name
-    assert build.records == {"debian": 4, "github": 1, "kev": 1, "nvd": 2, "rhel": 1}
+    assert build.records == {
+        "debian": 4,
+        "eol": 3,
+        "epss": 2,
+        "github": 1,
+        "kev": 1,
+        "msrc": 1,
+        "nvd": 2,
+        "rhel": 1,
+    }
 
 
 def test_what_a_killed_build_left_is_swept_away(store: Store, folder: ArchiveFolder) -> None:
