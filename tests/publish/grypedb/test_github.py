@@ -9,7 +9,7 @@ import pytest
 
 from tests.publish.grypedb.records import ghsa_record
 from vulnfeeds.drivers.github.ecosystems import ECOSYSTEMS as PUBLISHED
-from vulnfeeds.publish.grypedb import blobs, github
+from vulnfeeds.publish.grypedb import blobs, constraints, github
 from vulnfeeds.publish.grypedb.overrides import PACKAGES
 from vulnfeeds.publish.grypedb.rows import Vulnerability
 from vulnfeeds.records import canonical
@@ -110,11 +110,24 @@ def test_a_range_is_one_that_clients_can_read() -> None:
     ]
 
 
-def test_a_version_that_the_comparator_cannot_read_is_compared_by_guess() -> None:
-    """The ecosystem's word makes clients guess, which is better than no match."""
-    fix = Fix("thing", "< 1.0.0_odd", "1.0.0_odd", "rust", "github:rust")
-    (found,) = rows(published(fixed_in=(fix,)), "rust").packages
-    assert text(found.blob)["ranges"][0]["version"] == {"type": "rust", "constraint": "<1.0.0_odd"}
+@pytest.mark.parametrize(
+    ("ecosystem", "version", "word"),
+    [
+        ("python", "0.9-stable", "unknown"),
+        ("npm", "3.5.0.rc4", "unknown"),
+        ("rust", "1.0.0_odd", "rust"),
+        ("java", "2.0", "maven"),
+    ],
+)
+def test_a_version_that_the_comparator_cannot_read_is_compared_by_guess(
+    ecosystem: str, version: str, word: str
+) -> None:
+    """A word that clients have no comparator for makes them guess: better than no match, or a refused database."""
+    fix = Fix("thing", f"< {version}", version, ecosystem, f"github:{ecosystem}")
+    (found,) = rows(published(fixed_in=(fix,)), ecosystem).packages
+    read = text(found.blob)["ranges"][0]["version"]
+    assert read == {"type": word, "constraint": f"<{version}"}
+    assert constraints.passes(read["constraint"], read["type"])
 
 
 def test_a_name_of_python_is_the_one_that_clients_look_for() -> None:

@@ -38,22 +38,22 @@ class Ecosystem(msgspec.Struct, frozen=True):
     """How versions are compared. Clients know no `java`, `rust`, `dart` or `erlang` and would guess: these are told
     apart by the comparator that fits, as far as the constraint can be read by it."""
     word: str
-    """The word that is written where it cannot: clients then guess."""
+    """What is written where it cannot (`<0.9-stable` in Python): no comparator of clients, so that they guess."""
 
 
 ECOSYSTEMS: Final = {
-    "composer": Ecosystem("php-composer", "composer", "composer"),
+    "composer": Ecosystem("php-composer", "composer", "unknown"),
     "dart": Ecosystem("dart-pub", "pub", "dart"),
     "erlang": Ecosystem("hex", "hex", "erlang"),
-    "gem": Ecosystem("gem", "gem", "gem"),
+    "gem": Ecosystem("gem", "gem", "unknown"),
     "github-action": Ecosystem("github-action", "", "github-action"),
-    "go": Ecosystem("go-module", "go", "go"),
+    "go": Ecosystem("go-module", "go", "unknown"),
     "java": Ecosystem("java-archive", "maven", "java"),
-    "npm": Ecosystem("npm", "npm", "npm"),
-    "nuget": Ecosystem("dotnet", "nuget", "nuget"),
-    "python": Ecosystem("python", "python", "python"),
+    "npm": Ecosystem("npm", "npm", "unknown"),
+    "nuget": Ecosystem("dotnet", "nuget", "unknown"),
+    "python": Ecosystem("python", "python", "unknown"),
     "rust": Ecosystem("rust-crate", "semver", "rust"),
-    "swift": Ecosystem("swift", "swift", "swift"),
+    "swift": Ecosystem("swift", "swift", "unknown"),
 }
 """By the last part of a group's name."""
 
