@@ -114,7 +114,7 @@ def test_a_range_is_one_that_clients_can_read() -> None:
     ("ecosystem", "version", "word"),
     [
         ("python", "0.9-stable", "unknown"),
-        ("npm", "3.5.0.rc4", "unknown"),
+        ("npm", "3.5.0.pre0", "unknown"),
         ("rust", "1.0.0_odd", "rust"),
         ("java", "2.0", "maven"),
     ],
