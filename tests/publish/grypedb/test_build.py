@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from tests.api.filling import Clock, publish
-from tests.publish.grypedb.conftest import VECTOR, build_into, query
+from tests.publish.grypedb.conftest import VECTOR, build_into, fill, query
 from tests.publish.grypedb.records import GROUP, fixed_in, ghsa_record, os_record
 from vulnfeeds.publish.grypedb.check import check
 from vulnfeeds.store import Store, open_store
@@ -29,6 +30,20 @@ def test_the_same_store_gives_the_same_bytes(store: Store, tmp_path: Path) -> No
     build_into(store, files[1], old=files[3])
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[2].read_bytes() == files[3].read_bytes()
+
+
+def test_both_kinds_of_store_give_the_same_bytes(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Keys come in one order, whatever the database server thinks of capitals and hyphens."""
+    names = ("CVE-2024-10", "CVE-2024-9", "ALAS-2", "ALAS2-1", "cve-2024-9", "CVE_2024", "Ä-1", "a-1")
+    records = {name: os_record(GROUP, name, fixed_in(GROUP, f"p-{name}", "1")) for name in names}
+    made = []
+    for number, url in enumerate((sqlite_url, postgres_url)):
+        with closing(open_store(url, clock=Clock())) as opened:
+            fill(opened)
+            publish(opened, "vulnerabilities", GROUP, records)
+            made.append(tmp_path / f"{number}.db")
+            build_into(opened, made[-1])
+    assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_releases_share_what_they_say_alike(ask: Ask) -> None:
@@ -189,4 +204,19 @@ def test_the_old_schema_has_the_feeds_own_names(store: Store, tmp_path: Path) ->
         ("Critical",),
         ("Critical",),
         ("Critical",),
+    ]
+
+
+def test_the_old_schema_has_every_range_of_a_package_of_a_language(store: Store, tmp_path: Path) -> None:
+    """An advisory for two release lines concerns both."""
+    fixes = [
+        {"name": "left-pad", "range": "< 1.3", "identifier": "1.3"},
+        {"name": "left-pad", "range": ">= 2.0 < 2.1", "identifier": "2.1"},
+    ]
+    publish(store, "github", "github:npm", {"GHSA-aaaa": ghsa_record("github:npm", "GHSA-aaaa", *fixes)})
+    old = tmp_path / "old.db"
+    build_into(store, tmp_path / "new.db", old=old)
+    assert query(old, "SELECT version_constraint FROM vulnerability WHERE package_name = 'left-pad' ORDER BY 1") == [
+        ("<1.3",),
+        (">=2.0,<2.1",),
     ]

@@ -28,7 +28,7 @@ from vulnfeeds.publish.grypedb.packing import DATABASE, unpack
 from vulnfeeds.publish.grypedb.report import Left
 from vulnfeeds.store.interface import Store
 
-FORM: Final = 1
+FORM: Final = 2
 """Raised when the same records become other rows: the next build is made although no record changed."""
 AGED: Final = timedelta(hours=23)
 """Clients refuse a database of more than five days; a new one is made daily although no record changed."""
