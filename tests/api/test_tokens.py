@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken, decode, encode
+from vulnfeeds.api.tokens import DeltaToken, TimeToken, WalkToken, decode, decode_place, encode, encode_place
 from vulnfeeds.errors import BadRequestError
+from vulnfeeds.store.interface import Place
 
 NUMBERS = st.integers(0, 2**63 - 1)
 KEYS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
@@ -78,3 +79,22 @@ def test_any_time_in_base64_is_a_token_of_the_original(moment: datetime) -> None
     """With and without microseconds."""
     text = base64.b64encode(moment.isoformat().encode()).decode()
     assert decode("nvdv2", "nvdv2:cves", text) == TimeToken(moment.replace(tzinfo=UTC))
+
+
+@given(NAMES, NAMES, st.builds(Place, KEYS, KEYS, KEYS), TOKENS)
+def test_a_place_is_good_for_its_own_question(route: str, question: str, place: Place, other: WalkToken) -> None:
+    """It comes back as it was; another question, a token of a group, a time and garbage are refused by name."""
+    text = encode_place(route, question, place)
+    assert decode_place(route, question, text) == place
+    for wrong in (
+        encode_place(route, f"{question}?", place),
+        encode(route, question, other),
+        base64.b64encode(b"2021-06-03T20:18:03").decode(),
+        text[:-1],
+        "",
+        "%",
+    ):
+        with pytest.raises(BadRequestError, match="next_token"):
+            decode_place(route, question, wrong)
+    with pytest.raises(BadRequestError, match="next_token"):
+        decode(route, question, text)

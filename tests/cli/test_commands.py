@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -27,7 +29,7 @@ def test_version_is_said(vulnfeeds: Vulnfeeds) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("up", "serve", "sync", "feeds", "groups", "records", "tasks", "drivers", "hosts"),
+        *("up", "serve", "sync", "feeds", "groups", "records", "show", "search", "tasks", "drivers", "hosts"),
         *(f"config {name}" for name in ("show", "check", "defaults", "reference")),
         *(f"quarantine {name}" for name in ("list", "show", "accept", "drop")),
     ],
@@ -56,6 +58,9 @@ def test_completion_installs_itself(vulnfeeds: Vulnfeeds) -> None:
         (["records", "kev", "g", "--limit", "0"], "--limit"),
         (["tasks", "--filter", "colour=red"], "colour=red"),
         (["quarantine", "drop"], "IDs"),
+        (["search"], "exactly one"),
+        (["search", "p", "--with", "weather"], "weather"),
+        (["show", "CVE-1", "--limit", "0"], "--limit"),
     ],
 )
 def test_usage_errors_have_their_code(vulnfeeds: Vulnfeeds, arguments: list[str], part: str) -> None:
@@ -130,7 +135,7 @@ def test_sync_of_real_documents_on_both_days(vulnfeeds: Vulnfeeds, replay: Repla
 def test_feeds_and_groups(filled: Vulnfeeds) -> None:
     """Feeds and groups are listed with their counts, as tables and as JSON with stable keys."""
     feeds = filled.json("feeds")
-    assert [feed["feed"] for feed in feeds] == ["eol", "epss", "kev", "nvd", "nvdv2", "vulnerabilities"]
+    assert [feed["feed"] for feed in feeds] == ["eol", "epss", "github", "kev", "nvd", "nvdv2", "vulnerabilities"]
     assert set(feeds[0]) == {"feed", "groups", "records", "published_at"}
     groups = filled.json("groups")
     assert sum(feed["records"] for feed in feeds) == sum(group["records"] for group in groups)
@@ -162,6 +167,36 @@ def test_records(filled: Vulnfeeds) -> None:
     assert key in filled.run("records", *group, key).stdout
 
 
+def test_what_is_known_of_an_id_and_of_a_package(filled: Vulnfeeds) -> None:
+    """After a sync both are found at once, in tables and in JSON; what is joined comes on request."""
+    known = filled.json("records", "kev", "kev:known-exploited", "--limit", "1")[0]["cveID"]
+    found = filled.json("show", known.lower(), "--with", "kev")
+    assert (found["id"], found["index"]["complete"]) == (known, True)
+    assert ("kev:known-exploited", "is") in {(record["group"], record["relation"]) for record in found["records"]}
+    assert found["joined"][known]["kev"]["cveID"] == known
+    assert known in filled.run("show", known).stdout
+    record = filled.json("records", "vulnerabilities", "debian:12", "--limit", "1")[0]["Vulnerability"]
+    package = record["FixedIn"][0]["Name"]
+    rows = filled.json("search", package, "--group", "debian:12")["records"]
+    assert record["Name"] in {row["key"] for row in rows}
+    done = filled.run("search", "--purl", f"pkg:deb/debian/{package}@1?distro=debian-12", "--limit", "1")
+    assert done.stdout.split()[:5] == ["GROUP", "KEY", "SEVERITY", "FIXES", "AFFECTED"]
+
+
+def test_a_store_from_before_is_indexed_by_the_next_sync(filled_home: Path, tmp_path: Path) -> None:
+    """Without its index a store answers by key and says what it lacks; a sync of any driver completes all groups."""
+    shutil.copytree(filled_home, tmp_path / "home")
+    commands = Vulnfeeds(tmp_path / "home")
+    with contextlib.closing(sqlite3.connect(tmp_path / "home" / "vulnfeeds.sqlite")) as store, store:
+        store.executescript("DELETE FROM record_handles; DELETE FROM indexed_groups;")
+    known = commands.json("records", "kev", "kev:known-exploited", "--limit", "1")[0]["cveID"]
+    lacking = commands.json("show", known)
+    assert (len(lacking["records"]) > 0, lacking["index"]["complete"]) == (True, False)
+    assert "index is not complete" in commands.run("search", "nothing-of-that-name").stderr
+    commands.run("sync", "kev", **SAMPLE)
+    assert commands.json("show", known)["index"] == {"complete": True, "behind": []}
+
+
 def test_what_is_not_there_has_its_code(filled: Vulnfeeds) -> None:
     """A feed, group, record, task or quarantine id that does not exist is code 6."""
     for arguments in (
@@ -169,6 +204,8 @@ def test_what_is_not_there_has_its_code(filled: Vulnfeeds) -> None:
         ["records", "kev", "nothing"],
         ["records", "kev", "kev:known-exploited", "CVE-0000-0000"],
         ["tasks", "99999"],
+        ["show", "CVE-0000-0000"],
+        ["search", "p", "--group", "nothing:*"],
         ["quarantine", "show", "99999"],
         ["quarantine", "accept", "99999"],
         ["quarantine", "drop", "99999"],

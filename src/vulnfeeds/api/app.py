@@ -18,6 +18,7 @@ from vulnfeeds.api.feeds import FeedRoutes
 from vulnfeeds.api.finding import Finder, SendReady
 from vulnfeeds.api.heads import Heads
 from vulnfeeds.api.health import HealthRoutes
+from vulnfeeds.api.lookups import LookupRoutes
 from vulnfeeds.api.paths import TidyPaths
 from vulnfeeds.api.people import PeopleRoutes
 from vulnfeeds.api.problems import HANDLERS
@@ -52,6 +53,7 @@ def create_app(
     tasks = TaskRoutes(store)
     health = HealthRoutes(store, ready)
     people = PeopleRoutes(store, clock)
+    lookups = LookupRoutes(store)
     grypedb = DatabaseRoutes(databases, external_url)
     routes = [
         Route("/", health.ping),
@@ -61,6 +63,8 @@ def create_app(
         Route("/feeds/{feed}", feeds.groups),
         Route("/feeds/{feed}/{group}", feeds.page),
         Route("/feeds/{feed}/{group}/records/{key:path}", feeds.record),
+        Route("/vulnerabilities/{id}", lookups.vulnerability),
+        Route("/search", lookups.search),
         Route("/tasks", tasks.tasks),
         Route("/tasks/{task_id}", tasks.task),
         Route("/databases/grypedb", grypedb.listing),

@@ -18,11 +18,13 @@ import xxhash
 
 from vulnfeeds.api.since import parse_since
 from vulnfeeds.errors import BadRequestError
+from vulnfeeds.store.interface import Place
 
 # No time begins with this byte, and no text does.
 _OURS: Final = 0xA5
 _WALK: Final = ord("w")
 _DELTA: Final = ord("d")
+_PLACE: Final = ord("p")
 _HEAD: Final = struct.Struct(">BB8s")
 _WALK_NUMBER: Final = struct.Struct(">Q")
 _DELTA_NUMBERS: Final = struct.Struct(">QQ")
@@ -72,13 +74,39 @@ def decode(feed: str, group: str, text: str) -> Token:
     raw = _bytes(text)
     if raw[:1] != bytes([_OURS]):
         return TimeToken(_time(raw))
+    return _payload(*_checked(raw, _mark(feed, group), "group"))
+
+
+def _checked(raw: bytes, mark: bytes, what: str) -> tuple[int, bytes]:
+    """Return the kind and the payload of a whole token that belongs to this group or question."""
     body, check = raw[:-_CHECK], raw[-_CHECK:]
     if len(body) < _HEAD.size or xxhash.xxh32_digest(body) != check:
         raise BadRequestError("next_token: damaged; use it exactly as it was given")
-    _, kind, mark = _HEAD.unpack_from(body)
-    if mark != _mark(feed, group):
-        raise BadRequestError("next_token: belongs to another group")
-    return _payload(kind, body[_HEAD.size :])
+    first, kind, marked = _HEAD.unpack_from(body)
+    if first != _OURS:
+        raise _unknown()
+    if marked != mark:
+        raise BadRequestError(f"next_token: belongs to another {what}")
+    return kind, body[_HEAD.size :]
+
+
+def encode_place(route: str, question: str, place: Place) -> str:
+    """Return the text of a token that goes on behind a place, good for one question to one route."""
+    payload = "\0".join((place.feed, place.group, place.key)).encode()
+    raw = _HEAD.pack(_OURS, _PLACE, _mark(route, question)) + payload
+    return base64.urlsafe_b64encode(raw + xxhash.xxh32_digest(raw)).rstrip(b"=").decode("ascii")
+
+
+def decode_place(route: str, question: str, text: str) -> Place:
+    """Return the place behind which a walk goes on; raises BadRequestError for any other text."""
+    kind, payload = _checked(_bytes(text), _mark(route, question), "question")
+    try:
+        parts = payload.decode().split("\0")
+    except UnicodeDecodeError as error:
+        raise _unknown() from error
+    if kind != _PLACE or len(parts) != 3:
+        raise _unknown()
+    return Place(*parts)
 
 
 def _payload(kind: int, payload: bytes) -> Token:

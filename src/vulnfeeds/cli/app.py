@@ -69,6 +69,8 @@ _COMMANDS: Final = {
     "feeds": "reading:feeds",
     "groups": "reading:groups",
     "records": "reading:records",
+    "show": "finding:show",
+    "search": "finding:search",
     "tasks": "reading:tasks",
     "drivers": "reading:drivers",
     "hosts": "reading:hosts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import msgspec
@@ -10,10 +11,15 @@ from vulnfeeds.cli import logs
 from vulnfeeds.cli.compose import open_writer, upstream_map
 from vulnfeeds.config import Settings
 from vulnfeeds.drivers.registry import load_driver
+from vulnfeeds.errors import StoreError
 from vulnfeeds.fetch.http import HTTPFetcher
+from vulnfeeds.store.opening import SQLStore
+from vulnfeeds.sync.indexing import catch_up
 from vulnfeeds.sync.outcome import RunResult
 from vulnfeeds.sync.reporting import DownloadRelay, Tell
 from vulnfeeds.sync.run import execute
+
+_log = logging.getLogger("vulnfeeds.index")
 
 
 class RunOrder(msgspec.Struct, frozen=True):
@@ -39,7 +45,7 @@ def enter_run(order: RunOrder, tell: Tell) -> RunResult:
         open_writer(settings, migrate=False, owner=order.owner) as store,
         HTTPFetcher(settings.fetch, upstream_map(settings), driver.upstreams, progress=downloads) as fetcher,
     ):
-        return execute(
+        result = execute(
             driver,
             store=store,
             fetcher=fetcher,
@@ -52,3 +58,13 @@ def enter_run(order: RunOrder, tell: Tell) -> RunResult:
             progress=tell,
             downloads=downloads,
         )
+        _index(store, order.driver)
+        return result
+
+
+def _index(store: SQLStore, driver: str) -> None:
+    """Take what the run published into the index; what cannot be done now is done after the next run or cycle."""
+    try:
+        catch_up(store, driver=driver)
+    except StoreError as error:
+        _log.warning("index not up to date", extra={"driver": driver, "error": str(error)})

@@ -19,6 +19,7 @@ from vulnfeeds.drivers.interface import Driver
 from vulnfeeds.store.interface import TaskFilter
 from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.cycle import CycleResult, run_cycle
+from vulnfeeds.sync.indexing import catch_up
 from vulnfeeds.sync.outcome import COMPLETED
 from vulnfeeds.sync.schedule import longest_first, seconds_until_due
 from vulnfeeds.sync.worker import RunOutcome, supervise
@@ -84,6 +85,10 @@ class Cycles:
             versions_before=now - timedelta(days=kept.versions_days),
             tasks_before=now - timedelta(days=kept.tasks_days),
         )
+
+    def index(self) -> None:
+        """Take into the index what no run of this version did: a store from before it, drivers that are off now."""
+        catch_up(self._store, stopped=self._stop.is_set)
 
     def _wait(self, driver: str, now: float) -> float:
         last = self._store.tasks(TaskFilter(driver_id=driver, status=COMPLETED), limit=1)

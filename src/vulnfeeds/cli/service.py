@@ -155,6 +155,7 @@ class _Syncing:
                 _log.warning("tasks aborted", extra={"tasks": ",".join(map(str, aborted))})
             due = self._cycles.due(time.time())
             if not due:
+                self._cycles.index()
                 return self._cycles.seconds_until_due(time.time())
         except StoreError as error:
             return _retry_after(error)
@@ -166,6 +167,7 @@ class _Syncing:
         try:
             self._cycles.run(only)
             if not self._stop.is_set():
+                self._cycles.index()
                 self._cycles.prune(datetime.now(UTC))
                 self._pages.prune(self._store.live_pages())
         except StoreError as error:

@@ -51,6 +51,7 @@ def sync(
         finally:
             watcher.close()
         if not stop.is_set():
+            cycles.index()
             cycles.prune(datetime.now(UTC))
     _show(terminal, ended)
     if stop.is_set():

@@ -82,6 +82,42 @@ class RecordVersion(msgspec.Struct, frozen=True):
     """Canonical JSON."""
 
 
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Where a record is: what identifies it among all."""
+
+    feed: str
+    group: str
+    key: str
+
+
+class FoundRecord(msgspec.Struct, frozen=True):
+    """The current version of a record that was looked for in all groups."""
+
+    feed: str
+    group: str
+    key: str
+    sequence: int
+    withdrawn: bool
+    body: bytes
+    """Canonical JSON."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.feed, self.group, self.key)
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """A group of which the index of handles does not hold everything yet."""
+
+    feed: str
+    group: str
+    indexed: int
+    """Versions up to this number are in the index."""
+    sequence: int
+    """The group's last number."""
+
+
 class StagedRecord(msgspec.Struct, frozen=True, array_like=True):
     """A difference that a run found and wants published."""
 
@@ -250,6 +286,45 @@ class Store(Protocol):
 
     def changes(self, feed: str, group: str, after: int, upto: int) -> Iterator[tuple[str, bytes, bool]]:
         """Yield (key, canonical body, withdrawn) of current records numbered in (after, upto], by number; streams."""
+        ...
+
+    # --- finding across groups ----------------------------------------------------------------------------------
+
+    def keyed(
+        self, keys: Sequence[str], *, limit: int, after: Place | None = None, feeds: Sequence[str] | None = None
+    ) -> list[FoundRecord]:
+        """Return the current records with one of these keys in any group (of `feeds`), by (feed, group, key).
+
+        `after` leaves out those up to that place. The index plays no part in it.
+        """
+        ...
+
+    def handled(
+        self,
+        kind: int,
+        words: Sequence[str],
+        *,
+        limit: int,
+        after: Place | None = None,
+        feeds: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> list[FoundRecord]:
+        """Return the current records that the index has under one of these words, by (feed, group, key).
+
+        `kind` is one of `records.handles.Kind`. In a group that lags behind, a record may be missing, and one may be
+        given that the word does not fit any more: who asks compares with the handles of the body.
+        """
+        ...
+
+    def lagging(self) -> list[Lag]:
+        """Return the groups of which the index does not hold everything yet, by (feed, name)."""
+        ...
+
+    def index(self, feed: str, group: str) -> bool:
+        """Take the next versions of a group into the index; say whether more are left to take.
+
+        One short transaction. Another process may do the same at the same time.
+        """
         ...
 
     # --- comparing and publishing ---------------------------------------------------------------------------------

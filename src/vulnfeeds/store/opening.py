@@ -11,6 +11,8 @@ from vulnfeeds.errors import SettingsError
 from vulnfeeds.store import moments, ownership, paging
 from vulnfeeds.store.comparing import Comparing
 from vulnfeeds.store.database import Database
+from vulnfeeds.store.finding import Finding
+from vulnfeeds.store.indexing import Indexing
 from vulnfeeds.store.migrate import bring_up_to_date
 from vulnfeeds.store.publishing import Publishing
 from vulnfeeds.store.quarantining import Quarantining
@@ -23,7 +25,7 @@ _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
-class SQLStore(Reading, Comparing, Publishing, Tasks, Quarantining, Upkeep):
+class SQLStore(Reading, Comparing, Publishing, Finding, Indexing, Tasks, Quarantining, Upkeep):
     """The store, on whichever database; see `vulnfeeds.store.interface.Store` for what each method means."""
 
 

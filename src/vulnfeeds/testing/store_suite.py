@@ -17,6 +17,7 @@ tests through the subclass, whose name must begin with Test.
 from __future__ import annotations
 
 from vulnfeeds.testing.storing.comparing import ComparingSuite
+from vulnfeeds.testing.storing.finding import FindingSuite
 from vulnfeeds.testing.storing.publishing import PublishingSuite
 from vulnfeeds.testing.storing.reading import ReadingSuite
 from vulnfeeds.testing.storing.scene import Clock, Factory, Scene
@@ -26,5 +27,5 @@ from vulnfeeds.testing.storing.upkeep import UpkeepSuite
 __all__ = ["Clock", "Factory", "Scene", "StoreSuite"]
 
 
-class StoreSuite(PublishingSuite, ReadingSuite, ComparingSuite, TasksSuite, UpkeepSuite):
+class StoreSuite(PublishingSuite, ReadingSuite, FindingSuite, ComparingSuite, TasksSuite, UpkeepSuite):
     """All that `vulnfeeds.store.interface.Store` promises."""

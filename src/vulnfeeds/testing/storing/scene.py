@@ -74,10 +74,11 @@ class Scene:
         driver: str = DRIVER,
         scores: Mapping[str, Score] | None = None,
         taking: frozenset[str] = frozenset(),
+        make: Callable[[Any], bytes] = body,
     ) -> list[StagedRecord]:
         """Return the changes as a run stages them: key to value, or to None for a withdrawal."""
         _, held = digests_of(self.store, feed, group)
-        bodies = [body(value) for value in changes.values()]
+        bodies = [make(value) for value in changes.values()]
         return [
             StagedRecord(
                 feed,
@@ -114,10 +115,11 @@ class Scene:
         driver: str = DRIVER,
         scores: Mapping[str, Score] | None = None,
         taking: frozenset[str] = frozenset(),
+        make: Callable[[Any], bytes] = body,
         **more: Any,
     ) -> dict[str, dict[str, int]]:
-        """Publish changes of one group as one run; return the counts."""
-        staged = self.staged(changes, feed=feed, group=group, driver=driver, scores=scores, taking=taking)
+        """Publish changes of one group as one run, `make` their bodies of the values; return the counts."""
+        staged = self.staged(changes, feed=feed, group=group, driver=driver, scores=scores, taking=taking, make=make)
         publication = self.publication(self.task(driver), staged, driver=driver, **more)
         return self.store.publish(publication)
 
