@@ -30,13 +30,15 @@ from vulnfeeds.store import open_store
 pytestmark = pytest.mark.skipif(GRYPE is None, reason="no grype on PATH")
 
 CVE = "CVE-2024-7777"
-CHANNELS = {
+RELEASES = {
     "rhel:8": fixed_in("rhel:8", "lockbox", "0:5-9.el8", "rpm"),
     "rhel:8.4+eus": fixed_in("rhel:8.4+eus", "lockbox", "0:5-3.el8_4", "rpm"),
     "ubuntu:22.04": fixed_in("ubuntu:22.04", "lockbox", "None"),
     "ubuntu:22.04+esm": fixed_in("ubuntu:22.04+esm", "lockbox", "5-1ubuntu1+esm1"),
+    "alpine:3.17": fixed_in("alpine:3.17", "lockbox", "5-r1", "apk"),
+    "debian:13": fixed_in("debian:13", "lockbox", "5-1"),
 }
-"""One CVE in releases and in the channels beside them."""
+"""One CVE in releases, in the channels beside them, and in a release that is supported no more."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ArchiveFolder:
     vulnfeeds = [sys.executable, "-m", "vulnfeeds"]
     subprocess.run([*vulnfeeds, "sync"], env=environment, check=True, capture_output=True, timeout=120)
     with closing(open_store(f"sqlite:///{home / 'vulnfeeds.sqlite'}")) as store:
-        for group, fix in CHANNELS.items():
+        for group, fix in RELEASES.items():
             publish(store, "vulnerabilities", group, {CVE: os_record(group, CVE, fix)}, driver=group)
     web = home.parent / "web"
     build = [*vulnfeeds, "grypedb", "build", "--to", str(web)]
@@ -222,6 +224,16 @@ def test_a_channel_counts_for_hosts_that_take_fixes_from_it(
     assert (found and found["fix"]["versions"]) == channel
     never = grype.but(GRYPE_FIX_CHANNEL_REDHAT_EUS_APPLY="never", GRYPE_FIX_CHANNEL_UBUNTU_ESM_APPLY="never")
     assert never.matches(f"{purl}%2B{word}")[CVE]["fix"]["versions"] == release
+
+
+@pytest.mark.parametrize(
+    ("purl", "ended"),
+    [("pkg:apk/alpine/x@1?distro=alpine-3.17", True), ("pkg:deb/debian/x@1?distro=debian-13", False)],
+)
+def test_a_host_that_nobody_mends_any_more_is_told_of(grype: Grype, purl: str, ended: bool) -> None:
+    """The sample: Alpine 3.17 ended on 2024-11-22, Debian 13 is supported until 2030."""
+    said = json.loads(grype.run(purl, "-o", "json")).get("alertsByPackage", [])
+    assert [alert["type"] for each in said for alert in each["alerts"]] == ["distro-eol"] * ended
 
 
 @pytest.mark.skipif(OLD_GRYPE is None, reason="no grype-0.27 on PATH, and none in VULNFEEDS_TEST_GRYPE3")
