@@ -89,7 +89,7 @@ class GrypeDBSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     memory_mb: Positive = 2048
     """A build that needs more memory is ended and its task failed."""
     max_shrink: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
-    """Largest part by which the rows of a origin or ecosystem may become fewer from one build to the next; counts
+    """Largest part by which the rows of an origin or ecosystem may become fewer from one build to the next; counts
     above 50 only."""
 
 

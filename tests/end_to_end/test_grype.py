@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,11 +20,11 @@ import pytest
 
 from tests.conftest import Replay
 from tests.end_to_end.matching import Host, matches
+from tests.end_to_end.scanning import GRYPE, Grype, grype_with
 from vulnfeeds.publish.grypedb.archives import ArchiveFolder
 from vulnfeeds.publish.grypedb.packing import unpack
 
 DRIVERS = ("nvdv2", "debian", "ubuntu", "alpine", "rhel", "ol", "amzn", "alma", "kev")
-GRYPE = shutil.which("grype")
 
 DEBIAN = Host("debian", "12", "bookworm")
 COSMIC = Host("ubuntu", "18.10", "cosmic")
@@ -140,24 +139,6 @@ def test_the_rows_say_what_the_documents_say(database: sqlite3.Connection, expec
     assert not set(expected.has_not) & found
 
 
-@dataclass(frozen=True)
-class Grype:
-    """grype with a cache of its own, asking a service of ours."""
-
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run a command to its end; its exit code must be `code`."""
-        assert GRYPE is not None
-        done = subprocess.run([GRYPE, *arguments], env=self.environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout[:2000]}\n{done.stderr[-2000:]}"
-        return done.stdout
-
-    def scan(self, what: str) -> set[str]:
-        """Return the vulnerabilities that a scan finds."""
-        return {match["vulnerability"]["id"] for match in json.loads(self.run(what, "-o", "json"))["matches"]}
-
-
 @pytest.fixture(scope="module")
 def served(home: Path) -> Iterator[str]:
     """The address of a service over the data folder."""
@@ -179,15 +160,7 @@ def grype(served: str, tmp_path_factory: pytest.TempPathFactory) -> Grype:
     if GRYPE is None:
         pytest.skip("no grype on PATH")
     cache = tmp_path_factory.mktemp("cache")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(cache),
-        "GRYPE_DB_UPDATE_URL": f"{served}/v1/databases",
-        "GRYPE_DB_CACHE_DIR": str(cache / "db"),
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-        "GRYPE_DB_MAX_UPDATE_CHECK_FREQUENCY": "0",
-    }
-    found = Grype(environment)
+    found = grype_with(cache, f"{served}/v1/databases")
     found.run("db", "check", code=100)
     found.run("db", "update")
     return found

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.sync import children, scripted
 from tests.sync.test_run import script, versions
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, Unchanged
+from vulnfeeds.errors import StoreError
 from vulnfeeds.records.record import Record
 from vulnfeeds.store.interface import Store, TaskFilter
 from vulnfeeds.store.opening import SQLStore, open_store
@@ -120,6 +121,64 @@ def test_a_cycle_tells_what_became_of_each_driver(store: SQLStore) -> None:
     assert subs["good"].feed_id == "feed-good"
     assert subs["broken"].result is not None
     assert subs["broken"].result["error"] == "OSError: no more processes"
+
+
+class Last:
+    """A last run of a cycle that is due or not, and ends as a behaviour says."""
+
+    name = "database"
+    feed = "feed-database"
+
+    def __init__(self, due: Callable[[], bool], behave: Behave) -> None:
+        self.is_due = due
+        self.start = behave
+
+
+def test_the_last_run_comes_when_all_drivers_have_ended(store: SQLStore) -> None:
+    """Whatever became of them; it is a task of the cycle like theirs."""
+    runs = Runs(store)
+    runs = Runs(store, bad=runs.fail, slow=slowly(runs.complete, 0.1))
+    seen: list[str] = []
+
+    def last(task_id: int) -> RunOutcome:
+        seen.extend(runs.log)
+        return runs.complete(task_id)
+
+    ended = run_cycle(store, [driver("bad"), driver("slow")], runs, final=Last(lambda: True, last))
+    assert {"-bad", "-slow"} <= set(seen)
+    assert (ended.completed, ended.failed) == (("database", "slow"), ("bad",))
+    (task,) = [task for task in store.children(ended.task_id) if task.driver_id == "database"]
+    assert (task.status, task.feed_id) == ("completed", "feed-database")
+
+
+def test_a_last_run_that_is_not_due_is_no_task(sqlite_store: SQLStore) -> None:
+    """Nothing changed, so there is nothing to tell."""
+    runs = Runs(sqlite_store)
+    ended = run_cycle(sqlite_store, [driver("good")], runs, final=Last(lambda: False, broken))
+    assert (ended.completed, ended.failed) == (("good",), ())
+
+
+@pytest.mark.parametrize("where", ["asked", "started"])
+def test_a_last_run_that_fails_leaves_the_cycle_as_it_is(sqlite_store: SQLStore, where: str) -> None:
+    """It is one failure of the cycle, with its reason."""
+
+    def asked() -> bool:
+        if where == "asked":
+            raise StoreError("the store is gone")
+        return True
+
+    ended = run_cycle(sqlite_store, [driver("good")], Runs(sqlite_store), final=Last(asked, broken))
+    assert (ended.status, ended.completed, ended.failed) == ("completed", ("good",), ("database",))
+    reasons = {"asked": "the store is gone", "started": "no more processes"}
+    assert reasons[where] in ended.outcomes["database"].result["error"]
+
+
+def test_a_stopped_cycle_has_no_last_run(sqlite_store: SQLStore) -> None:
+    """A service that ends builds nothing more."""
+    stop = threading.Event()
+    stop.set()
+    ended = run_cycle(sqlite_store, [], Runs(sqlite_store), stop=stop, final=Last(lambda: True, broken))
+    assert ended.outcomes == {}
 
 
 def test_independent_drivers_run_in_parallel_up_to_the_workers(sqlite_store: SQLStore) -> None:

@@ -16,7 +16,7 @@ from vulnfeeds.cli.compose import open_writer
 from vulnfeeds.cli.progress import Watcher
 from vulnfeeds.config import Settings
 from vulnfeeds.publish.grypedb.archives import ArchiveFolder
-from vulnfeeds.publish.grypedb.making import Build, Maker, sweep
+from vulnfeeds.publish.grypedb.making import Build, Maker
 from vulnfeeds.store.interface import Store
 from vulnfeeds.store.opening import SQLStore
 from vulnfeeds.sync.outcome import COMPLETED, RunResult
@@ -95,7 +95,6 @@ def enter_build(order: BuildOrder, tell: Tell) -> RunResult:
     logs.set_up(order.log_level)
     folder = folder_of(order.settings)
     with open_writer(order.settings, migrate=False, owner=order.owner) as store:
-        sweep(folder)
 
         def told(said: dict[str, Any]) -> None:
             store.progress(order.task_id, said)

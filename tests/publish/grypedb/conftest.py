@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from tests.api.filling import Clock, publish
-from tests.publish.grypedb.records import GROUP, cpe_match, either, fixed_in, ghsa_record, nvd_record, os_record
+from tests.publish.grypedb.records import (
+    GROUP,
+    cpe_match,
+    either,
+    fixed_in,
+    ghsa_record,
+    msrc_record,
+    nvd_record,
+    os_record,
+)
 from vulnfeeds.publish.grypedb.build import build
 from vulnfeeds.store import Store, open_store
 
@@ -22,7 +31,7 @@ VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 
 
 def fill(store: Store) -> None:
-    """Records of Debian 11 and 12, RHEL 9, npm, the NVD and KEV, about the same CVEs."""
+    """Records of Debian 11 and 12, RHEL 9, npm, the NVD, KEV, EPSS, Microsoft, and ends of support."""
     for group, fixed in (("debian:11", "1.1"), (GROUP, "1.2")):
         records = {
             "CVE-2024-0001": os_record(group, "CVE-2024-0001", fixed_in(group, "bash", fixed)),
@@ -50,6 +59,21 @@ def fill(store: Store) -> None:
         "notes": "https://vendor.example/1; see there",
     }
     publish(store, "kev", "kev:known-exploited", {"CVE-2024-0001": known}, driver="kev")
+    score = {"cve": "CVE-2024-0001", "epss": 0.25, "percentile": 0.5}
+    publish(store, "epss", "epss:scores", {"CVE-2024-0001": score}, driver="epss")
+    publish(
+        store, "epss", "epss:model", {"current": {"model_version": "v4", "score_date": "2026-01-01", "scores": 1}}
+    )
+    cycles = [
+        {"product": "debian", "name": "12", "eolFrom": "2028-06-30", "eoasFrom": "2026-06-10"},
+        {"product": "rhel", "name": "9", "eolFrom": "2032-05-31", "eoasFrom": None},
+        {"product": "nginx", "name": "1.29", "eolFrom": None},
+    ]
+    ends = {f"{cycle['product']}:{cycle['name']}": cycle for cycle in cycles}
+    publish(store, "eol", "eol:products", ends, driver="eol")
+    publish(store, "microsoft", "msrc:10852", {"CVE-2019-0671": msrc_record()}, driver="msrc")
+    products = {"10852": {"family": "Windows", "id": "10852", "name": "Windows 10 Version 1607 for 32-bit Systems"}}
+    publish(store, "microsoft", "msrc:products", products, driver="msrc")
 
 
 @pytest.fixture(scope="session")

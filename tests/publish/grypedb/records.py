@@ -93,3 +93,18 @@ def ghsa_record(group: str, name: str, *fixes: dict[str, Any], **more: Any) -> d
         "withdrawn": None,
     }
     return {"Advisory": {**body, **more}, "Vulnerability": {}}
+
+
+def msrc_record(**more: Any) -> dict[str, Any]:
+    """A record of feed `microsoft`, the one of the client contract."""
+    return {
+        "id": "CVE-2019-0671",
+        "product": {"family": "Windows", "id": "10852", "name": "Windows 10 Version 1607 for 32-bit Systems"},
+        "link": "https://portal.msrc.example/CVE-2019-0671",
+        "severity": "High",
+        "summary": "Remote code execution",
+        "cvss": {"base_score": 7.8, "temporal_score": 7, "vector": "CVSS:3.0/AV:L/AC:L/PR:N/UI:R/S:U/C:H/I:H/A:H"},
+        "vulnerable": ["4480961", "4487026"],
+        "fixed_in": [{"id": "4493470", "is_first": True, "is_latest": True, "links": []}],
+        **more,
+    }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.api.filling import publish
-from tests.publish.grypedb.conftest import VECTOR, build_into, query
+from tests.api.filling import Clock, publish
+from tests.publish.grypedb.conftest import VECTOR, build_into, fill, query
 from tests.publish.grypedb.records import GROUP, fixed_in, ghsa_record, os_record
 from vulnfeeds.publish.grypedb.check import check
-from vulnfeeds.store import Store
+from vulnfeeds.store import Store, open_store
 
 Ask = Callable[[str], list[Any]]
+ORIGINS = ("debian", "eol", "epss", "github", "kev", "msrc", "nvd", "rhel")
 
 
 def test_clients_can_use_it(database: Path) -> None:
@@ -28,6 +30,20 @@ def test_the_same_store_gives_the_same_bytes(store: Store, tmp_path: Path) -> No
     build_into(store, files[1], old=files[3])
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[2].read_bytes() == files[3].read_bytes()
+
+
+def test_both_kinds_of_store_give_the_same_bytes(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """Keys come in one order, whatever the database server thinks of capitals and hyphens."""
+    names = ("CVE-2024-10", "CVE-2024-9", "ALAS-2", "ALAS2-1", "cve-2024-9", "CVE_2024", "Ä-1", "a-1")
+    records = {name: os_record(GROUP, name, fixed_in(GROUP, f"p-{name}", "1")) for name in names}
+    made = []
+    for number, url in enumerate((sqlite_url, postgres_url)):
+        with closing(open_store(url, clock=Clock())) as opened:
+            fill(opened)
+            publish(opened, "vulnerabilities", GROUP, records)
+            made.append(tmp_path / f"{number}.db")
+            build_into(opened, made[-1])
+    assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_releases_share_what_they_say_alike(ask: Ask) -> None:
@@ -79,10 +95,40 @@ def test_a_known_exploited_vulnerability_has_its_dates_and_links(ask: Ask) -> No
     assert blob["notes"] == "see there"
 
 
+def test_scores_have_one_day(ask: Ask) -> None:
+    """Probability and percentile of each CVE, and the day that they are of."""
+    assert ask("SELECT cve, epss, percentile FROM epss_handles") == [("CVE-2024-0001", 0.25, 0.5)]
+    assert ask("SELECT date FROM epss_metadata") == [("2026-01-01 00:00:00+00:00",)]
+
+
+def test_scores_without_a_day_are_left_out_and_told(tmp_path: Path, sqlite_url: str) -> None:
+    """A client would refuse the whole database for want of it."""
+    bare = open_store(sqlite_url, clock=Clock())
+    scores = {"CVE-2024-0001": {"cve": "CVE-2024-0001", "epss": 0.25, "percentile": 0.5}}
+    publish(bare, "epss", "epss:scores", scores, driver="epss")
+    report = build_into(bare, tmp_path / "bare.db")
+    bare.close()
+    assert [(left.group, left.reason) for left in report.left] == [
+        ("epss:scores", "scores need the day that group epss:model says")
+    ]
+    assert check(tmp_path / "bare.db") == []
+
+
+def test_a_system_says_until_when_it_is_supported(ask: Ask) -> None:
+    """A client looks at the row of the host's own version: for RHEL all minor releases have the major one's day."""
+    rows = ask("SELECT name, major_version, minor_version, eol_date, eoas_date FROM operating_systems ORDER BY id")
+    day = "2032-05-31 00:00:00+00:00"
+    assert [row[3:] for row in rows if row[0] == "redhat"] == [(day, None)] * 12
+    assert [row for row in rows if row[0] == "debian"] == [
+        ("debian", "11", "", None, None),
+        ("debian", "12", "", "2028-06-30 00:00:00+00:00", "2026-06-10 00:00:00+00:00"),
+    ]
+
+
 def test_every_provider_says_where_its_rows_come_from(ask: Ask) -> None:
-    """A origin without a row would end every scan."""
+    """An origin without a row would end every scan."""
     rows = ask("SELECT id, processor, substr(input_digest, 1, 6) FROM providers ORDER BY id")
-    assert rows == [(name, "test", "xxh64:") for name in ("debian", "github", "kev", "nvd", "rhel")]
+    assert rows == [(name, "test", "xxh64:") for name in ORIGINS]
 
 
 def test_a_withdrawn_record_is_not_in_it(store: Store, tmp_path: Path) -> None:
@@ -118,7 +164,11 @@ def test_what_cannot_be_expressed_is_listed(store: Store, tmp_path: Path) -> Non
     publish(store, "vulnerabilities", GROUP, odd)
     publish(store, "vulnerabilities", "plan9:4", {"CVE-1": os_record("plan9:4", "CVE-1")}, driver="kev")
     report = build_into(store, tmp_path / "odd.db")
-    assert [(left.group, left.key) for left in report.left] == [("plan9:4", None), (GROUP, "CVE-2024-0007")]
+    assert [(left.group, left.key) for left in report.left] == [
+        ("msrc:products", None),
+        ("plan9:4", None),
+        (GROUP, "CVE-2024-0007"),
+    ]
     assert report.left_records == 1
 
 
@@ -143,6 +193,7 @@ def test_the_old_schema_has_the_feeds_own_names(store: Store, tmp_path: Path) ->
         ("debian:12", "bash", "< 1.2", "fixed"),
         ("debian:12", "zsh", "", "not-fixed"),
         ("github:npm", "left-pad", ">=1.0,<1.3", "fixed"),
+        ("msrc:10852", "10852", "4480961 || 4487026 || base", "fixed"),
         ("nvd", "app", "< 2.0", "unknown"),
         ("nvd", "app", "< 2.0", "unknown"),
         ("rhel:9", "bash", "< 0:1.3-1.el9", "fixed"),
@@ -153,4 +204,19 @@ def test_the_old_schema_has_the_feeds_own_names(store: Store, tmp_path: Path) ->
         ("Critical",),
         ("Critical",),
         ("Critical",),
+    ]
+
+
+def test_the_old_schema_has_every_range_of_a_package_of_a_language(store: Store, tmp_path: Path) -> None:
+    """An advisory for two release lines concerns both."""
+    fixes = [
+        {"name": "left-pad", "range": "< 1.3", "identifier": "1.3"},
+        {"name": "left-pad", "range": ">= 2.0 < 2.1", "identifier": "2.1"},
+    ]
+    publish(store, "github", "github:npm", {"GHSA-aaaa": ghsa_record("github:npm", "GHSA-aaaa", *fixes)})
+    old = tmp_path / "old.db"
+    build_into(store, tmp_path / "new.db", old=old)
+    assert query(old, "SELECT version_constraint FROM vulnerability WHERE package_name = 'left-pad' ORDER BY 1") == [
+        ("<1.3",),
+        (">=2.0,<2.1",),
     ]

@@ -44,7 +44,7 @@ BLOB_OF = "(SELECT blob_id FROM {} LIMIT 1)"
             "are the same to os_idx",
         ),
         ("UPDATE operating_systems SET name = 'plan9' WHERE name = 'redhat'", "no distribution 'plan9'"),
-        ("INSERT INTO epss_handles VALUES (1, 'CVE-1', 0.5, 0.5)", "epss_metadata has 0 rows"),
+        ("DELETE FROM epss_metadata", "epss_metadata has 0 rows"),
     ],
 )
 def test_a_fault_is_found_and_named(database: Path, damage: str, fault: str) -> None:

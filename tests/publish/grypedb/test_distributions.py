@@ -126,6 +126,28 @@ def test_a_minor_release_of_rhel_has_the_fix_of_its_own_stream() -> None:
     assert set(by_minor.values()) == {"< 0:1-9.el9"}
 
 
+def test_what_rhel_calls_not_affected_is_on_every_row_of_it() -> None:
+    """A client looks at the row of the host's minor release only: one for the major release would not be seen."""
+    group = "rhel:9"
+    found = package(fixed_in(group, "bash", "0", "rpm"), group=group)
+    assert found.unaffected
+    assert [system.minor for system in found.systems] == [*(str(minor) for minor in range(11)), ""]
+
+
+def test_an_unknown_severity_does_not_stand_first() -> None:
+    """It would hide the vector behind it."""
+    cvss = {"base_metrics": {}, "status": "", "vector_string": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}
+    metrics = {"base_score": 9.8, "base_severity": "Critical", "exploitability_score": 3, "impact_score": 5}
+    record = os_record(
+        GROUP,
+        "CVE-1",
+        fixed_in(GROUP, "bash", "1"),
+        severity="Unknown",
+        CVSS=[{**cvss, "base_metrics": metrics, "version": "3.1"}],
+    )
+    assert [severity.scheme for severity in rows(record).blob.severities] == ["CVSS"]
+
+
 def test_what_almalinux_fixed_is_not_affected_from_the_fix_on() -> None:
     """Disclosures come from the rows of RHEL; AlmaLinux's say from where on a host is safe."""
     group = "alma:8"

@@ -19,7 +19,7 @@ from vulnfeeds.publish.grypedb.archives import ArchiveFolder
 from vulnfeeds.publish.grypedb.check import check
 from vulnfeeds.publish.grypedb.diffing import Change, diff
 from vulnfeeds.publish.grypedb.errors import ArchiveError, RefusedError
-from vulnfeeds.publish.grypedb.making import Maker, last_build, sweep
+from vulnfeeds.publish.grypedb.making import Maker, last_build
 from vulnfeeds.publish.grypedb.packing import unpack
 from vulnfeeds.store import Store
 
@@ -130,7 +130,16 @@ def test_a_build_is_described_beside_its_archive(store: Store, folder: ArchiveFo
     build = last_build(folder)
     assert build is not None
     assert build.archive.name == name
-    assert build.records == {"debian": 4, "github": 1, "kev": 1, "nvd": 2, "rhel": 1}
+    assert build.records == {
+        "debian": 4,
+        "eol": 3,
+        "epss": 2,
+        "github": 1,
+        "kev": 1,
+        "msrc": 1,
+        "nvd": 2,
+        "rhel": 1,
+    }
 
 
 def test_what_a_killed_build_left_is_swept_away(store: Store, folder: ArchiveFolder) -> None:
@@ -138,8 +147,22 @@ def test_what_a_killed_build_left_is_swept_away(store: Store, folder: ArchiveFol
     make(store, folder)
     (folder.root / ".building-x").mkdir()
     (folder.root / "v6" / ".x.tar.zst.partial").write_bytes(b"x")
-    sweep(folder)
+    make(store, folder, BUILT + timedelta(hours=1))
     assert sorted(path.name for path in folder.root.rglob(".*")) == []
+
+
+def test_two_builds_do_not_meet_in_one_folder(store: Store, folder: ArchiveFolder) -> None:
+    """A command beside the service would sweep away what that is building."""
+    refused = []
+
+    def meanwhile(*said: object) -> None:
+        with pytest.raises(ArchiveError, match="another build is under way"):
+            make(store, folder)
+        refused.append(said)
+
+    built = maker(store, folder).make(BUILT, meanwhile)
+    assert refused
+    assert [archive.name for archive in folder.archives()] == [built.archive.name]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -113,6 +113,17 @@ def test_the_nvds_own_page_is_the_first_reference() -> None:
     ]
 
 
+def test_of_several_vectors_that_of_cvss_3_comes_first() -> None:
+    """It is nearly always the NVD's primary one; the record does not say whose a vector is, and neither do we."""
+    record = nvd_record("CVE-2024-1", vector="CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:L/A:N")
+    four = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:L/VA:N/SC:N/SI:N/SA:N"
+    metrics = {"base_score": 8.8, "base_severity": "High"}
+    record["cvss_v4"] = {"base_metrics": metrics, "vector_string": four, "version": "4.0"}
+    found = nvd.rows(canonical.encode(record)).blob.severities
+    assert [msgspec.to_builtins(severity.value)["version"] for severity in found] == ["3.1", "4.0"]
+    assert [severity.source for severity in found] == ["", ""]
+
+
 def test_weaknesses_are_rows_of_their_own() -> None:
     """Each CWE of a record once."""
     assert [weakness.cwe for weakness in rows().weaknesses] == ["CWE-79"]

@@ -16,15 +16,20 @@ import msgspec
 import xxhash
 
 from vulnfeeds.errors import RecordError
-from vulnfeeds.publish.grypedb import distributions, exploited, github, nvd
+from vulnfeeds.publish.grypedb import distributions, exploited, github, lifecycles, microsoft, nvd
+from vulnfeeds.publish.grypedb.blobs import ExploitedBlob
+from vulnfeeds.publish.grypedb.lifecycles import Lifecycles
 from vulnfeeds.publish.grypedb.report import Report
 from vulnfeeds.publish.grypedb.rows import Vulnerability
 from vulnfeeds.publish.grypedb.schema3 import Writer3
-from vulnfeeds.publish.grypedb.systems import home_of
+from vulnfeeds.publish.grypedb.systems import Home, home_of
 from vulnfeeds.publish.grypedb.writer import Writer
+from vulnfeeds.records import epss
+from vulnfeeds.records.eol import Cycle
 from vulnfeeds.store.interface import GroupRow, Manifest, Store
 
-Make = Callable[[bytes], Vulnerability]
+Made = Vulnerability | ExploitedBlob | epss.Score | epss.Model | Cycle
+Make = Callable[[bytes], Made]
 """Canonical body -> what becomes of it; RecordError when clients could not read that."""
 
 _TOLD_EVERY: Final = 5000
@@ -32,6 +37,11 @@ _LEFT_OUT: Final = {
     "nvd": "the same CVEs come by feed nvdv2",
     "packages": "packages are not vulnerable by themselves",
 }
+_EPSS: Final = "epss"
+_SCORES: Final = "epss:scores"
+_MODEL: Final = "epss:model"
+_score: Final = msgspec.json.Decoder(epss.Score).decode
+_model: Final = msgspec.json.Decoder(epss.Model).decode
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -40,8 +50,9 @@ class _Part(msgspec.Struct, frozen=True):
     origin: str
     group: GroupRow
     manifest: Manifest
-    make: Make | None
-    """None for feeds that decorate vulnerabilities."""
+    make: Make
+    home: Home | None
+    """Where records of a distribution go."""
 
 
 def build(
@@ -62,7 +73,10 @@ def build(
     """
     report = Report()
     parts = _parts(store, report, channels=channels)
-    with _Output(Writer(path, built), None if old is None else Writer3(old, built), report) as output:
+    homes = [(part.group.name, part.home) for part in parts if part.home is not None]
+    with _Output(
+        Writer(path, built), None if old is None else Writer3(old, built), report, Lifecycles(homes)
+    ) as output:
         total, done = sum(part.group.records for part in parts), 0
         for origin, members in _by_origin(parts):
             output.writer.origin(
@@ -76,6 +90,7 @@ def build(
                 done += 1
                 if done % _TOLD_EVERY == 0:
                     progress(origin, done, total)
+        output.finish()
     return report
 
 
@@ -87,10 +102,11 @@ def inputs(store: Store, *, channels: bool = True) -> str:
 class _Output:
     """The files that are being written, and what goes into them."""
 
-    def __init__(self, writer: Writer, old: Writer3 | None, report: Report) -> None:
+    def __init__(self, writer: Writer, old: Writer3 | None, report: Report, lifecycles: Lifecycles) -> None:
         self.writer = writer
         self._old = old
         self._report = report
+        self._lifecycles = lifecycles
 
     def __enter__(self) -> Self:
         return self
@@ -102,16 +118,29 @@ class _Output:
 
     def take(self, part: _Part, key: str, body: bytes) -> None:
         """Write what becomes of a record, or note that clients could not read it."""
-        feed, group = part.group.feed, part.group.name
         try:
-            if part.make is None:
-                self.writer.exploited(exploited.blob(body))
-            else:
-                self._write(part, part.make(body), key)
+            self._place(part, part.make(body), key)
         except (RecordError, msgspec.ValidationError) as error:
-            self._report.leave_record(feed, group, key, str(error))
+            self._report.leave_record(part.group.feed, part.group.name, key, str(error))
         else:
             self._report.took(part.origin)
+
+    def finish(self) -> None:
+        """Write what stands on rows of others: they must all be there."""
+        for system, support in self._lifecycles.ends():
+            self.writer.support(system, eol=support.eol, eoas=support.eoas)
+
+    def _place(self, part: _Part, made: Made, key: str) -> None:
+        if isinstance(made, Vulnerability):
+            self._write(part, made, key)
+        elif isinstance(made, epss.Score):
+            self.writer.likelihood(made.cve, made.epss, made.percentile)
+        elif isinstance(made, ExploitedBlob):
+            self.writer.exploited(made)
+        elif isinstance(made, Cycle):
+            self._lifecycles.take(made)
+        else:
+            self.writer.scored_on(made.score_date)
 
     def _write(self, part: _Part, vulnerability: Vulnerability, key: str) -> None:
         feed, group = part.group.feed, part.group.name
@@ -126,35 +155,51 @@ class _Output:
 
 def _parts(store: Store, report: Report, *, channels: bool) -> list[_Part]:
     parts = []
-    for group in store.groups():
+    groups = store.groups()
+    is_dated = any((group.feed, group.name) == (_EPSS, _MODEL) for group in groups)
+    for group in groups:
         try:
             if "+" in group.name and not channels:
                 raise RecordError("the setting grypedb.channels leaves out channels")
-            origin, make = _place(group)
+            if (group.feed, group.name) == (_EPSS, _SCORES) and not is_dated:
+                raise RecordError(f"scores need the day that group {_MODEL} says")
+            origin, make, home = _place(group)
         except RecordError as error:
             report.leave_group(group.feed, group.name, str(error))
             continue
         manifest = store.manifest(group.feed, group.name, group.generation)
         if manifest is not None:
-            parts.append(_Part(origin, group, manifest, make))
+            parts.append(_Part(origin, group, manifest, make, home))
     return parts
 
 
-def _place(group: GroupRow) -> tuple[str, Make | None]:
-    """Return the origin of a group and what makes rows of its records."""
-    if group.feed == "nvdv2":
-        return nvd.ORIGIN, nvd.rows
-    if group.feed == "kev":
-        return exploited.ORIGIN, None
+def _place(group: GroupRow) -> tuple[str, Make, Home | None]:
+    """Return the origin of a group, what makes rows of its records, and where they go if that is one place."""
+    if group.feed == "vulnerabilities":
+        home = home_of(group.name)
+        return home.distribution.origin, lambda body: distributions.rows(body, home), home
     if group.feed == "github":
         ecosystem = github.ECOSYSTEMS.get(group.name.rpartition(":")[2])
         if ecosystem is None:
             raise RecordError("clients know no such ecosystem")
-        return github.ORIGIN, lambda body: github.rows(body, ecosystem)
-    if group.feed == "vulnerabilities":
-        home = home_of(group.name)
-        return home.distribution.origin, lambda body: distributions.rows(body, home)
-    raise RecordError(_LEFT_OUT.get(group.feed, f"a database has no place for feed {group.feed}"))
+        return github.ORIGIN, lambda body: github.rows(body, ecosystem), None
+    if group.feed == _EPSS:
+        return _EPSS, _model if group.name == _MODEL else _score, None
+    if group.name == microsoft.PRODUCTS:
+        raise RecordError("products are not vulnerable by themselves")
+    if group.feed not in _ORIGINS:
+        raise RecordError(_LEFT_OUT.get(group.feed, f"a database has no place for feed {group.feed}"))
+    origin, make = _ORIGINS[group.feed]
+    return origin, make, None
+
+
+_ORIGINS: Final[dict[str, tuple[str, Make]]] = {
+    "nvdv2": (nvd.ORIGIN, nvd.rows),
+    "kev": (exploited.ORIGIN, exploited.blob),
+    "microsoft": (microsoft.ORIGIN, microsoft.rows),
+    "eol": (lifecycles.ORIGIN, lifecycles.cycle),
+}
+"""By feed, where all groups of one are alike."""
 
 
 def _by_origin(parts: Sequence[_Part]) -> Iterator[tuple[str, list[_Part]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -38,22 +38,22 @@ class Ecosystem(msgspec.Struct, frozen=True):
     """How versions are compared. Clients know no `java`, `rust`, `dart` or `erlang` and would guess: these are told
     apart by the comparator that fits, as far as the constraint can be read by it."""
     word: str
-    """The word that is written where it cannot: clients then guess."""
+    """What is written where it cannot (`<0.9-stable` in Python): no comparator of clients, so that they guess."""
 
 
 ECOSYSTEMS: Final = {
-    "actions": Ecosystem("github-action", "", "github-action"),
-    "composer": Ecosystem("php-composer", "composer", "composer"),
+    "composer": Ecosystem("php-composer", "composer", "unknown"),
     "dart": Ecosystem("dart-pub", "pub", "dart"),
     "erlang": Ecosystem("hex", "hex", "erlang"),
-    "gem": Ecosystem("gem", "gem", "gem"),
-    "go": Ecosystem("go-module", "go", "go"),
+    "gem": Ecosystem("gem", "gem", "unknown"),
+    "github-action": Ecosystem("github-action", "", "github-action"),
+    "go": Ecosystem("go-module", "go", "unknown"),
     "java": Ecosystem("java-archive", "maven", "java"),
-    "npm": Ecosystem("npm", "npm", "npm"),
-    "nuget": Ecosystem("dotnet", "nuget", "nuget"),
-    "python": Ecosystem("python", "python", "python"),
+    "npm": Ecosystem("npm", "npm", "unknown"),
+    "nuget": Ecosystem("dotnet", "nuget", "unknown"),
+    "python": Ecosystem("python", "python", "unknown"),
     "rust": Ecosystem("rust-crate", "semver", "rust"),
-    "swift": Ecosystem("swift", "swift", "swift"),
+    "swift": Ecosystem("swift", "swift", "unknown"),
 }
 """By the last part of a group's name."""
 
@@ -69,8 +69,12 @@ class _FixedIn(msgspec.Struct):
 
 
 class _Scored(msgspec.Struct):
-    vector_string: str = ""
-    version: str = ""
+    version: str
+    vector: str
+
+
+class _Linked(msgspec.Struct):
+    url: str
 
 
 class _Advisory(
@@ -86,7 +90,7 @@ class _Advisory(
     severity: str | None = None
     published: str | None = None
     updated: str | None = None
-    references: tuple[Any, ...] = ()
+    references: tuple[_Linked, ...] = ()
     cvss_severities: tuple[_Scored, ...] = ()
 
 
@@ -111,7 +115,7 @@ def rows(body: bytes, ecosystem: Ecosystem) -> Vulnerability:
         blob=VulnerabilityBlob(
             id=advisory.ghsa_id,
             description=advisory.summary.strip(),
-            refs=(Reference(advisory.url or _FIRST + advisory.ghsa_id),),
+            refs=_references(advisory),
             aliases=advisory.cves,
             severities=_severities(advisory),
         ),
@@ -120,11 +124,17 @@ def rows(body: bytes, ecosystem: Ecosystem) -> Vulnerability:
     )
 
 
+def _references(advisory: _Advisory) -> tuple[Reference, ...]:
+    # The first one is what people are shown as the record's source.
+    own = advisory.url or _FIRST + advisory.ghsa_id
+    return tuple(Reference(url) for url in dict.fromkeys([own, *(link.url for link in advisory.references)]) if url)
+
+
 def _severities(advisory: _Advisory) -> tuple[Severity, ...]:
     scored = tuple(
-        Severity(scheme="CVSS", value=Vector(cvss.vector_string, cvss.version), rank=0)
+        Severity(scheme="CVSS", value=Vector(cvss.vector, cvss.version), rank=0)
         for cvss in advisory.cvss_severities
-        if cvss.vector_string
+        if cvss.vector
     )
     word = (advisory.severity or "").lower()
     if word in ("", "unknown"):

@@ -5,10 +5,13 @@ store -> staging/vulnerability.db -> checked, compared -> v6/...tar.zst -> v6/la
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -20,12 +23,12 @@ from vulnfeeds.publish.grypedb.archives import Archive, ArchiveFolder
 from vulnfeeds.publish.grypedb.build import build, inputs
 from vulnfeeds.publish.grypedb.check import check
 from vulnfeeds.publish.grypedb.comparing import Counts
-from vulnfeeds.publish.grypedb.errors import RefusedError
+from vulnfeeds.publish.grypedb.errors import ArchiveError, RefusedError
 from vulnfeeds.publish.grypedb.packing import DATABASE, unpack
 from vulnfeeds.publish.grypedb.report import Left
 from vulnfeeds.store.interface import Store
 
-FORM: Final = 1
+FORM: Final = 2
 """Raised when the same records become other rows: the next build is made although no record changed."""
 AGED: Final = timedelta(hours=23)
 """Clients refuse a database of more than five days; a new one is made daily although no record changed."""
@@ -83,12 +86,17 @@ class Maker:
     def make(self, now: datetime, tell: Tell, *, accept: bool = False) -> Build:
         """Make the archive of what the store holds now; `accept` lets one pass that lost much.
 
-        Raises RefusedError when the database is not fit for clients, ArchiveError when the folder cannot be written
-        to, StoreError. The newest archive is then the one before.
+        What builds left that were killed is removed first. Raises RefusedError when the database is not fit for
+        clients, ArchiveError when the folder cannot be written to or another build is under way in it, StoreError.
+        The newest archive is then the one before.
         """
+        with _alone(self._folder):
+            _sweep(self._folder)
+            return self._make(now, tell, accept=accept)
+
+    def _make(self, now: datetime, tell: Tell, *, accept: bool) -> Build:
         built = now.replace(microsecond=0)
         digest = inputs(self._store, channels=self._channels)
-        self._folder.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder.root) as staging:
             database, old = Path(staging, DATABASE), Path(staging, "old.db") if self._old else None
             report = build(
@@ -143,8 +151,25 @@ def last_build(folder: ArchiveFolder) -> Build | None:
         return None
 
 
-def sweep(folder: ArchiveFolder) -> None:
-    """Remove what builds left that were killed; only while none is under way."""
+@contextmanager
+def _alone(folder: ArchiveFolder) -> Iterator[None]:
+    """Keep other builds out of a folder: those of the service, and those of a command beside it."""
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder.root, os.O_RDONLY)
+    except OSError as error:
+        raise ArchiveError(f"{folder.root}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ArchiveError(f"{folder.root}: another build is under way") from error
+    else:
+        yield
+    finally:
+        os.close(held)
+
+
+def _sweep(folder: ArchiveFolder) -> None:
     for left in folder.root.glob(".building-*"):
         shutil.rmtree(left, ignore_errors=True)
     archives.sweep(folder)

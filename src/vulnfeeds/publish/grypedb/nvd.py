@@ -33,7 +33,6 @@ from vulnfeeds.records.nvd import CPEMatch, Node, NVDRecord
 ORIGIN: Final = "nvd"
 
 _DETAIL: Final = "https://nvd.nist.gov/vuln/detail/"
-_AUTHORITY: Final = "nvd@nist.gov"
 _PARTS: Final = frozenset("aho")
 _STATUS: Final[dict[str, Status]] = {
     "analyzed": "active",
@@ -98,12 +97,11 @@ def rows(body: bytes) -> Vulnerability:
 
 
 def severities(record: NVDRecord) -> tuple[Severity, ...]:
-    """Return the vectors that the NVD gives, the newest version first."""
-    vectors = [cvss for cvss in (record.cvss_v4, record.cvss_v3, record.cvss_v2) if cvss is not None]
-    return tuple(
-        Severity(scheme="CVSS", value=Vector(cvss.vector_string, cvss.version), source=_AUTHORITY, rank=1)
-        for cvss in vectors
-    )
+    """Return the vectors that the NVD gives, the one that counts first."""
+    # Which of them is the primary one the record does not say, nor whose each is. In upstream's documents it is that
+    # of CVSS 3 if there is one, nearly always: those of CVSS 4 are from others than the NVD (CVE-2018-25161).
+    vectors = [cvss for cvss in (record.cvss_v3, record.cvss_v4, record.cvss_v2) if cvss is not None]
+    return tuple(Severity(scheme="CVSS", value=Vector(cvss.vector_string, cvss.version), rank=1) for cvss in vectors)
 
 
 def _references(record: NVDRecord, name: str) -> tuple[Reference, ...]:

@@ -142,14 +142,20 @@ def description(database: Path, built: datetime) -> dict[str, bytes]:
 
 
 def _best(packages: Iterable[Package]) -> Iterable[Package]:
-    """Return one package of each name: clients of that time know neither modules nor minor releases."""
+    """Return one package of each name of a system: clients of that time know neither modules nor minor releases.
+
+    Those of languages are all there, each a range of its own.
+    """
     best: dict[str, Package] = {}
     for package in packages:
-        if package.unaffected or (package.systems and not _is_common(package)):
+        if not package.systems:
+            yield package
+            continue
+        if package.unaffected or not _is_common(package):
             continue
         if package.name not in best or _module(package) > _module(best[package.name]):
             best[package.name] = package
-    return best.values()
+    yield from best.values()
 
 
 def _is_common(package: Package) -> bool:

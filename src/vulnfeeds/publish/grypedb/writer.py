@@ -9,7 +9,6 @@ holds an id for each package and product, and for the texts that were written la
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +67,7 @@ class Writer:
         self._always(built)
 
     def origin(self, name: str, *, processor: str, captured: datetime, digest: str) -> None:
-        """Add a origin; every vulnerability must name one."""
+        """Add an origin; every vulnerability must name one."""
         row = (name, "1", processor, dates.column(captured), digest)
         self._connection.execute("INSERT INTO providers VALUES (?,?,?,?,?)", row)
 
@@ -103,19 +102,23 @@ class Writer:
         """Add a vulnerability that is known to be exploited."""
         self._add("known_exploited_vulnerability_handles", (blob.cve, self._blob(blob)))
 
-    def scores(self, day: str, rows: Iterable[tuple[str, float, float]]) -> None:
-        """Add the EPSS scores (CVE, probability, percentile) of one day (YYYY-MM-DD)."""
-        self._connection.execute("INSERT INTO epss_metadata VALUES (?)", (dates.text(day),))
-        for row in rows:
-            self._add("epss_handles", row)
+    def likelihood(self, cve: str, epss: float, percentile: float) -> None:
+        """Add the EPSS score of a CVE."""
+        self._add("epss_handles", (cve, epss, percentile))
 
-    def life(self, system: str, major: str, minor: str, *, eol: str | None, eoas: str | None) -> None:
-        """Set the ends of support and of active support (YYYY-MM-DD) of a release; all minors when it names none."""
+    def scored_on(self, day: str) -> None:
+        """Say of which day (YYYY-MM-DD) the EPSS scores are: all are of one."""
+        self._connection.execute("INSERT INTO epss_metadata VALUES (?)", (dates.text(day),))
+
+    def support(self, system: System, *, eol: str | None, eoas: str | None) -> None:
+        """Set the ends of support and of active support (YYYY-MM-DD) of a system, if any package is of it."""
+        number = self._systems.get(system)
+        if number is None:
+            return
         self._flush("operating_systems")
         self._connection.execute(
-            "UPDATE operating_systems SET eol_date = coalesce(?, eol_date), eoas_date = coalesce(?, eoas_date)"
-            " WHERE name = ? AND major_version = ? AND (? = '' OR minor_version = ?)",
-            (dates.text(eol or ""), dates.text(eoas or ""), system, major, minor, minor),
+            "UPDATE operating_systems SET eol_date = ?, eoas_date = ? WHERE id = ?",
+            (dates.text(eol or ""), dates.text(eoas or ""), number),
         )
 
     def close(self) -> None:
