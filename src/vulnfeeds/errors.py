@@ -10,6 +10,7 @@
     │   ├── DownloadError        the bytes are not what was announced
     │   └── HostRefusedError     the settings do not lead to that host
     ├── ParseError               a download does not have the expected shape
+    │   └── DanglingError        what a document speaks of leads nowhere
     ├── RunError                 a run cannot go on
     │   ├── GuardError           counts or change rates beyond the thresholds
     │   ├── DeadlineError        a run took longer than its driver may
@@ -85,6 +86,10 @@ class ParseError(VulnfeedsError):
         super().__init__(f"{place}: {reason}")
         self.place = place
         self.reason = reason
+
+
+class DanglingError(ParseError):
+    """A document has the expected shape, but what it speaks of is not in it; one such document ends no run."""
 
 
 class RunError(VulnfeedsError):

@@ -92,6 +92,15 @@ def test_a_range_may_have_a_beginning(tmp_path: Path) -> None:
     ]
 
 
+def test_a_blank_in_a_version_is_taken_out(tmp_path: Path) -> None:
+    """Upstream has one behind an epoch (golang, CVE-2023-39323); clients could not read the version."""
+    trial = on_sample(MarinerDriver, tmp_path)
+    trial.edit(edit(THREE, 'less than">0:2.0-1.azl3', 'less than">0: 2.0-1.azl3'))
+    assert fixes(bodies(trial.run()[0]), "mariner:3.0", "CVE-2024-0004") == [
+        ("lanternd", "0:2.0-1.azl3", "> 0:1.19.0.azl3, < 0:2.0-1.azl3")
+    ]
+
+
 def test_ranges_of_the_same_fix_are_joined(tmp_path: Path) -> None:
     """Two definitions with other beginnings and the same end."""
     trial = on_sample(MarinerDriver, tmp_path)

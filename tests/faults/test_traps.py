@@ -51,6 +51,18 @@ def swap(old: str, new: str) -> Change:
     return change
 
 
+def related(target: str = "") -> Change:
+    """Let every product id of a CSAF document lead to a target; without one, to itself."""
+
+    def change(data: bytes) -> bytes:
+        whole = json.loads(data)
+        for relation in whole["product_tree"]["relationships"]:
+            relation["relates_to_product_reference"] = target or relation["full_product_name"]["product_id"]
+        return json.dumps(whole).encode()
+
+    return change
+
+
 def in_bz2(change: Change) -> Change:
     """Change what a bzip2 file holds."""
     return lambda data: bz2.compress(change(bz2.decompress(data)))
@@ -117,6 +129,13 @@ def traps() -> Iterator[Trap]:
     advisory = "rhsa-2024_9015.json"
     nowhere = swap('"product_reference": "[^"]*"', '"product_reference": "nowhere"')
     yield Trap("centos", "a product id that leads nowhere", advisory, nowhere, "whole")
+    for upstream, document in (
+        ("centos", advisory),
+        ("rhel", advisory),
+        ("rhel from VEX", "cve-2024-0014.json"),
+    ):
+        yield Trap(upstream, "product ids that all lead nowhere", document, related("nowhere"), "part")
+        yield Trap(upstream, "product ids that lead in a circle", document, related(), "part")
     for name, path, kind in (
         ("a member outside", f"{TOP}/../../../ALSA-2024:0101.json", tarfile.REGTYPE),
         ("a link", f"{TOP}/ALSA-2024:0199.json", tarfile.SYMTYPE),

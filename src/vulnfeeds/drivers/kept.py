@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 import zstandard
 
 from vulnfeeds.drivers.interface import Context
-from vulnfeeds.errors import ParseError, StatusError, UpstreamError
+from vulnfeeds.errors import DanglingError, ParseError, StatusError, UpstreamError
 
 _TABLES: Final = """
 CREATE TABLE mark (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -161,7 +161,10 @@ class Wanted(NamedTuple):
 
 
 class Reduce(Protocol):
-    """Makes what is kept of a document's bytes, None for nothing. Raises ParseError."""
+    """Makes what is kept of a document's bytes, None for nothing.
+
+    Raises ParseError, and DanglingError for one whose fault is its own: the run goes on without it.
+    """
 
     def __call__(self, name: str, data: bytes, /) -> bytes | None:
         """Return what is kept of the document of that name."""
@@ -185,8 +188,8 @@ def bring(
 
     A document that cannot be had or read is asked for again by the next run, because its mark stays as it was; until
     then its last copy is used, with a note. Until all were had once, raises UpstreamError or ParseError when there is
-    no copy: what came before is kept for the next run. Later a new one that cannot be had is noted, and so is one
-    that upstream lists but does not have (404).
+    no copy: what came before is kept for the next run. Later a new one that cannot be had is noted; at any time so is
+    one that upstream lists but does not have (404), or whose ids lead nowhere.
     """
     failed: list[tuple[Wanted, UpstreamError | ParseError]] = []
     given_up = False
@@ -210,7 +213,7 @@ def bring(
     finally:
         kept.commit()
     lost = [error for want, error in failed if kept.find(want.name) is None]
-    grave = next((error for error in lost if given_up or not _is_gone(error)), None)
+    grave = next((error for error in lost if given_up or not _is_its_own(error)), None)
     if grave is not None and not kept.get_mark(_COMPLETE):
         raise grave
     if not given_up:
@@ -242,6 +245,11 @@ def _keep(
 
 def _is_gone(error: UpstreamError | ParseError) -> bool:
     return isinstance(error, StatusError) and error.status == 404
+
+
+def _is_its_own(error: UpstreamError | ParseError) -> bool:
+    """Tell whether nothing but this one document is wrong upstream."""
+    return _is_gone(error) or isinstance(error, DanglingError)
 
 
 def answers(wanted: Iterable[Wanted], ask: Ask, at_once: int) -> Iterator[tuple[Wanted, bytes | UpstreamError]]:

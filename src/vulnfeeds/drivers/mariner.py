@@ -76,6 +76,7 @@ class MarinerDriver(Driver):
     """Feed vulnerabilities, groups mariner:2.0, mariner:3.0, ... from Microsoft's OVAL documents."""
 
     name = "mariner"
+    version = 2
     feeds = (FEED,)
     depends_on = ("nvdv2",)
     takes_severities = True

@@ -111,6 +111,38 @@ def test_a_bad_line_of_a_list_is_refused(trial: Trial, line: str, names: str) ->
     assert names in str(caught.value)
 
 
+def adrift(number: int) -> Json:
+    """Return an advisory whose product ids all lead nowhere."""
+    found = fix(number, "1-9.el9")
+    found["product_tree"]["relationships"] = []
+    return found
+
+
+def test_an_advisory_adrift_in_an_archive_leaves_the_last_one(trial: Trial) -> None:
+    """The task says so, the other advisories are new, and one that was never kept is missing until it is mended."""
+    answer, _ = trial.fetch()
+    assert isinstance(answer, Checkpoint)
+    write_folder(folder(trial), "advisories", "2024-09-01", [adrift(1), fix(2, "1-5.el9"), adrift(6)])
+    again, context = trial.fetch(answer)
+    assert isinstance(again, Checkpoint)
+    assert context.notes[0].startswith("2 documents of csaf_advisories_2024-09-01.tar.zst are left as they were")
+    assert "rhsa-2024_0001.json: no product id of CVE-2024-0001" in context.notes[0]
+    assert versions(trial, again) == {}
+    assert versions(trial) == {"0001": "0:1-1.el9", "0002": "0:1-5.el9"}
+    write_folder(folder(trial), "advisories", "2024-09-02", [fix(1, "1-6.el9"), fix(2, "1-5.el9"), fix(6)])
+    assert versions(trial, again) == {"0001": "0:1-6.el9", "0002": "0:1-5.el9", "0006": "0:1-1.el9"}
+
+
+def test_a_first_run_goes_on_without_an_advisory_adrift(trial: Trial) -> None:
+    """One that the list names, and of which nothing is kept, is noted, and asked for again by the next run."""
+    write_folder(folder(trial), "advisories", "2024-08-28", [fix(1)], {LATER: adrift(4)})
+    records, context = trial.run()
+    assert [record.key for record in records] == ["RHSA-2024:0001"]
+    assert "rhsa-2024_0004.json" in context.notes[0]
+    write_folder(folder(trial), "advisories", "2024-08-28", [fix(1)], {LATER: fix(4)})
+    assert versions(trial) == {"0001": "0:1-1.el9", "0004": "0:1-1.el9"}
+
+
 def test_a_product_id_that_leads_nowhere_is_counted(trial: Trial) -> None:
     """The other products of the advisory count all the same."""
     odd = fix(1)

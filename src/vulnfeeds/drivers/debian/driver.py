@@ -71,7 +71,7 @@ class DebianDriver(Driver):
 
     name = "debian"
     feeds = (FEED,)
-    depends_on = ("nvdv2",)
+    depends_on = ("nvdv2", "eol")
     takes_severities = True
     upstreams = (TRACKER, ADVISORIES)
     Settings: ClassVar[type[DriverSettings]] = DebianSettings
@@ -123,11 +123,22 @@ class DebianDriver(Driver):
             context.cover(FEED, group)
 
     def _groups(self, context: Context, codenames: list[str]) -> dict[str, str]:
-        """Return group by codename; a codename without a version is counted."""
+        """Return group by codename; a codename without a version is counted, and noted.
+
+        A release gets its number from Debian years before it is out, but the tracker does not say it. Until it is out
+        no host has that number either, so that no client looks for the group.
+        """
         versions = releases.table(self.settings.releases)
-        for codename in codenames:
-            if codename not in versions:
-                context.unknown("release", codename)
+        if missing := [name for name in codenames if name not in versions and name not in self.settings.releases]:
+            new = releases.from_eol(missing, context.published)
+            versions |= {codename: number for codename, number in new.items() if number not in versions.values()}
+            for codename in missing:
+                if codename not in versions:
+                    context.unknown("release", codename)
+                    context.note(
+                        f"release {codename[:40]!r} is not served: neither the built-in table nor feed eol has its "
+                        "number; setting releases of driver debian can name it"
+                    )
         groups = {codename: f"debian:{versions[codename]}" for codename in codenames if codename in versions}
         return {codename: group for codename, group in groups.items() if self.settings.serves(group)}
 

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import KeptDocuments, Reduce, Wanted, bring
-from vulnfeeds.errors import ParseError, UpstreamError
+from vulnfeeds.errors import DanglingError, ParseError, UpstreamError
 from vulnfeeds.fetch.archives import ArchiveLimits, members
 from vulnfeeds.fetch.interface import Limits
 
@@ -127,19 +127,26 @@ class CSAFArchive:
         """Put the archive's documents in the place of those that were kept, in one transaction.
 
         What was kept stays where it is newer than the archive, or missing in it although the list names it: until
-        that is asked for again, and in case it cannot be had.
+        that is asked for again, and in case it cannot be had; and where the archive's document leads nowhere: until a
+        newer archive, or the list, has another.
         """
         url = f"{self._base}{name}"
         target = self._folder / name
         self._context.fetcher.download(url, target, limits=_PACKED, expect=("zstd",))
         missing = set(kept.names())
         count = 0
+        dangling: list[DanglingError] = []
         try:
             for path, stream in members(target, wanted=self._is_wanted, limits=_MEMBERS, url=url):
                 if count % _REPORTED == 0:
                     self._context.report("fetch", count)
                 count += 1
-                body = reduce(path, stream.read())
+                try:
+                    body = reduce(path, stream.read())
+                except DanglingError as error:
+                    dangling.append(error)
+                    missing.discard(path)
+                    continue
                 if (found := kept.find(path)) is None or datetime.fromisoformat(found.mark) <= made_at:
                     kept.put(path, made_at.isoformat(), self._context.now(), body)
                 missing.discard(path)
@@ -151,6 +158,10 @@ class CSAFArchive:
         if not count:
             kept.rollback()
             raise ParseError(name, f"no {self._kind} document in the archive")
+        if dangling:
+            self._context.note(
+                f"{len(dangling)} documents of {name} are left as they were before, if they were: {dangling[0]}"
+            )
         for path in missing - listed:
             kept.drop(path)
         kept.set_mark(_ARCHIVED, name)

@@ -283,8 +283,12 @@ def _ways(part: Criterion | Criteria, read: Read[_T], place: str) -> list[tuple[
 
 
 def with_epoch(evr: str) -> str:
-    """Return an rpm version with its epoch, which is 0 where none is written."""
-    return evr if ":" in evr else f"0:{evr}"
+    """Return an rpm version with its epoch, which is 0 where none is written, and without blanks.
+
+    Microsoft writes `0: 1.20.10-1.azl3` for golang (CVE-2023-39323), which no client can read.
+    """
+    plain = "".join(evr.split())
+    return plain if ":" in plain else f"0:{plain}"
 
 
 # --- XML --------------------------------------------------------------------------------------------------------

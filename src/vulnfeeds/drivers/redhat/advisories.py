@@ -12,7 +12,7 @@ from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.kept import KeptDocuments
 from vulnfeeds.drivers.redhat import streams
 from vulnfeeds.drivers.redhat.issues import release_of_cpe
-from vulnfeeds.errors import ParseError
+from vulnfeeds.errors import DanglingError, ParseError
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/advisories/"
 KIND: Final = "rhsa-"
@@ -58,7 +58,11 @@ class Advisory(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Reducer:
-    """Reduces documents to advisories; a product id that leads nowhere is counted."""
+    """Reduces documents to advisories; a product id that leads nowhere is counted.
+
+    Raises DanglingError for a CVE of which nothing but such ids is said: without them the advisory, or the CVE in it,
+    would look withdrawn.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -72,15 +76,18 @@ class Reducer:
         places: dict[Fix, int] = {}
         # What a product id stands for, as a place in the fixes: each stands in the lists of several CVEs.
         known: dict[str, int | None] = {}
+        lost: set[str] = set()
         cves: dict[str, list[int]] = {}
         cvss2: dict[str, str] = {}
         for vulnerability in document.vulnerabilities:
             product_ids = _fixed(document, vulnerability)
             for product_id in product_ids:
                 if product_id not in known:
-                    fix = self._fix(document, product_id)
+                    fix = self._fix(document, product_id, lost)
                     known[product_id] = places.setdefault(fix, len(places)) if fix else None
             found = {place for place in map(known.__getitem__, product_ids) if place is not None}
+            if not found and not lost.isdisjoint(product_ids):
+                raise DanglingError(name, f"no product id of {vulnerability.cve} that is fixed leads anywhere")
             if found and vulnerability.cve:
                 cves[vulnerability.cve] = sorted(found | set(cves.get(vulnerability.cve, ())))
                 if score := next((score.cvss_v2 for score in vulnerability.scores if score.cvss_v2), None):
@@ -91,23 +98,27 @@ class Reducer:
         advisory = Advisory(document.id, document.severity, issued, updated, list(places), cves, cvss2)
         return self._encoder.encode(advisory)
 
-    def _fix(self, document: csaf.Document, product_id: str) -> Fix | None:
-        """Return what a product id stands for; None for what we do not serve."""
+    def _fix(self, document: csaf.Document, product_id: str, lost: set[str]) -> Fix | None:
+        """Return what a product id stands for; None for what we do not serve, and for what leads nowhere (`lost`)."""
         cpe = document.cpe(product_id)
         if cpe is None:
-            self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+            self._lose(document, product_id, lost)
             return None
         if not (release := release_of_cpe(cpe)):
             return None
         product = document.product(product_id)
         if product is None:
-            self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
+            self._lose(document, product_id, lost)
             return None
         package = product.package
         if package is None or not package.version or package.name.endswith(_UNUSED):
             return None
         stream = streams.stream(release, package.version, cpe=cpe, platform=document.platform(product_id))
         return Fix(release, package.name, package.version, package.module, package.arch == "src", *stream)
+
+    def _lose(self, document: csaf.Document, product_id: str, lost: set[str]) -> None:
+        lost.add(product_id)
+        self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
 
 
 def _fixed(document: csaf.Document, vulnerability: csaf.Vulnerability) -> list[str]:

@@ -16,6 +16,7 @@ from vulnfeeds.drivers.formats import csaf
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.redhat import packages, streams
 from vulnfeeds.drivers.redhat.issues import Issue, Kind, State, release_of_cpe
+from vulnfeeds.errors import DanglingError
 
 BASE: Final = "https://security.access.redhat.com/data/csaf/v2/vex/"
 KIND: Final = "cve-"
@@ -34,11 +35,15 @@ _REASONS: Final[dict[str, Kind]] = {
 
 
 class Reducer:
-    """Reduces documents to issues; product ids that lead nowhere and unknown reasons are counted."""
+    """Reduces documents to issues; product ids that lead nowhere and unknown reasons are counted.
+
+    Raises DanglingError for a CVE of which nothing but such ids is said: it would look withdrawn.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._encoder = msgspec.msgpack.Encoder()
+        self._lost = 0
 
     def __call__(self, name: str, data: bytes) -> bytes | None:
         """Return an issue; None when the document is about none of our releases."""
@@ -46,6 +51,7 @@ class Reducer:
         cve = name.partition("/")[2].removesuffix(".json").upper()
         states: list[State] = []
         described: csaf.Vulnerability | None = None
+        self._lost = 0
         for vulnerability in document.vulnerabilities:
             if vulnerability.cve != cve:
                 self._context.unknown("CVE in the document of another", f"{vulnerability.cve} in {name}")
@@ -53,6 +59,8 @@ class Reducer:
             described = vulnerability
             states += self._fixed(document, vulnerability)
             states += self._unfixed(document, vulnerability)
+        if not states and self._lost:
+            raise DanglingError(name, f"no product id of {cve} leads anywhere")
         if described is None or not states:
             return None
         score = next((score.cvss_v3 for score in described.scores if score.cvss_v3), None)
@@ -116,6 +124,7 @@ class Reducer:
             return None
         product = document.product(product_id) if cpe is not None else None
         if product is None:
+            self._lost += 1
             self._context.unknown("product id that leads nowhere", f"{document.id} {product_id}")
             return None
         package = product.package
