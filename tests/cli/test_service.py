@@ -16,7 +16,7 @@ import pytest
 from tests.cli.conftest import COMMAND, ON_BY_DEFAULT, Vulnfeeds, wait_for
 from tests.conftest import Replay
 
-FEEDS = ["eol", "epss", "kev", "nvd", "nvdv2", "vulnerabilities"]
+FEEDS = ["eol", "epss", "github", "kev", "nvd", "nvdv2", "vulnerabilities"]
 
 
 def test_sample_serves_every_feed_without_network(vulnfeeds: Vulnfeeds) -> None:

@@ -68,7 +68,7 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     exclude: tuple[str, ...] = ()
     """Groups that are left out although `include` names them; what was published of them stays as it is."""
     rename: dict[str, str] = {}
-    """New name by name of a group (`"3.18" = "3.18-old"`); the old group stays as it is."""
+    """New name by name of a group (`{"3.18": "3.18-old"}`); the old group stays as it is."""
 
     @property
     def selection(self) -> Selection:
