@@ -105,7 +105,7 @@ class AmznDriver(Driver):
                 context.skip(FEED, group, "unchanged")
                 continue
             seen: set[str] = set()
-            for update in self._updates(context, release, had, published.get(release)):
+            for update in _updates(context, release, had):
                 record = self._record(context, release, update)
                 if record is None:
                     continue
@@ -152,7 +152,7 @@ class AmznDriver(Driver):
                 continue
             # What is published of it cannot be missing any more.
             mark = repositories.bring(context, each._replace(core=each.name in before))
-            if mark is not None:
+            if mark is not None and _has_advisories(context, each.name, each.name in before):
                 marks[each.name] = mark
             elif release == "2":
                 without.append(each.name.rpartition("/")[2])
@@ -173,18 +173,6 @@ class AmznDriver(Driver):
 
     # --- parsing ----------------------------------------------------------------------------------------------
 
-    def _updates(self, context: Context, release: str, had: _Had, before: _Had | None) -> Iterator[updateinfo.Update]:
-        if had.form == "pages":
-            yield from pages.read(context, release)
-            return
-        for name in had.repositories:
-            place, empty = f"{name} updateinfo.xml", True
-            for update in updateinfo.read(repositories.file_of(context, name), place):
-                empty = False
-                yield update
-            if empty and before is not None and name in before.repositories:
-                raise ParseError(place, "no advisory any more, though some were published")
-
     def _record(self, context: Context, release: str, update: updateinfo.Update) -> Record | None:
         """Return the record of an advisory; None of one that fixes no vulnerability of a package."""
         if update.kind != "security":
@@ -204,6 +192,35 @@ class AmznDriver(Driver):
             metadata={"CVE": _cves(context, update)},
         )
         return Record(feed=FEED, group=f"amzn:{release}", key=name, body=OSRecord(body))
+
+
+def _updates(context: Context, release: str, had: _Had) -> Iterator[updateinfo.Update]:
+    if had.form == "pages":
+        yield from pages.read(context, release)
+        return
+    for name in had.repositories:
+        yield from updateinfo.read(repositories.file_of(context, name), _place(name))
+
+
+def _has_advisories(context: Context, name: str, is_published: bool) -> bool:
+    """Tell whether a repository beside the core has advisories: many extras never had one.
+
+    Raises ParseError when one that has published some has none any more.
+    """
+    try:
+        first = next(updateinfo.read(repositories.file_of(context, name), _place(name)), None)
+    except ParseError:
+        # What cannot be read ends the run when it is parsed.
+        return True
+    if first is not None:
+        return True
+    if is_published:
+        raise ParseError(_place(name), "no advisory any more, though some were published")
+    return False
+
+
+def _place(name: str) -> str:
+    return f"{name} updateinfo.xml"
 
 
 def advisory_name(name: str, release: str) -> str:
