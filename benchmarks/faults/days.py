@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import sqlite3
+import tarfile
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
+import zstandard
 from tests.drivers import (
     test_alma,
     test_alpine,
@@ -15,6 +22,8 @@ from tests.drivers import (
     test_arch,
     test_debian,
     test_echo,
+    test_eol,
+    test_epss,
     test_fedora,
     test_kev,
     test_mariner,
@@ -25,7 +34,10 @@ from tests.drivers import (
     test_rolling,
     test_sles,
     test_ubuntu,
+    test_vunnel,
+    vunnel_workspaces,
 )
+from tests.drivers.github import test_archive
 from tests.drivers.redhat import test_centos, test_rhel
 
 from vulnfeeds.drivers.interface import Driver
@@ -43,6 +55,8 @@ class Upstream:
     more: Callable[[Documents], None] = lambda documents: None
     instead: bool = False
     """Whether `more` is all that changes."""
+    called: tuple[str, ...] = ()
+    """Names by which the task may tell of the documents, where the ends of their URLs are none: `.../full`."""
 
     def driver(self) -> Driver:
         """Return the driver under the suite's settings."""
@@ -51,7 +65,7 @@ class Upstream:
     def documents(self, day: int) -> Documents:
         """Return the documents of day 1 or 2."""
         found: Documents = {}
-        for host in sorted({url.split("/")[2] for url in self.suite.driver.upstreams}):
+        for host in sorted({url.split("/")[2] for url in self.driver().upstreams}):
             for path in sorted((self.suite.upstream / host).rglob("*")):
                 if path.is_file():
                     found[path.relative_to(self.suite.upstream).as_posix()] = path.read_bytes()
@@ -106,6 +120,25 @@ def _statements(documents: Documents) -> None:
     _replace(documents, f"{test_rhel.VEX}/2024/cve-2024-0014.json", b"2.4.0-10.el9", b"2.4.0-11.el9")
 
 
+def _new_workspace(documents: Documents) -> None:
+    """Let a source of vunnel's have new results, in an archive of the same name that a new listing announces."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        packed = zstandard.ZstdDecompressor().decompressobj().decompress(documents[VUNNEL])
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        workspace = folder / "arch"
+        with closing(sqlite3.connect(workspace / "results" / "results.db")) as database, database:
+            changed = "UPDATE results SET record = CAST(replace(CAST(record AS TEXT), '1.8.1-1', '1.8.1-2') AS BLOB)"
+            database.execute(changed)
+        vunnel_workspaces.seal(workspace, "arch")
+        made = vunnel_workspaces.pack(folder)
+        documents[test_vunnel.ARCH] = vunnel_workspaces.listing("arch", made, workspace, url=f"https://{VUNNEL}")
+        documents[VUNNEL] = made
+
+
+VUNNEL = "vunnel.example.org/arch/vunnel-arch.tar.zst"
+
 UPSTREAMS: dict[str, Upstream] = {
     "alpine": Upstream(test_alpine.TestAlpine),
     "debian": Upstream(test_debian.TestDebian),
@@ -130,5 +163,9 @@ UPSTREAMS: dict[str, Upstream] = {
     "photon": Upstream(test_photon.TestPhoton),
     "arch": Upstream(test_arch.TestArch),
     "osv": Upstream(test_osv_driver.TestOSV),
+    "github": Upstream(test_archive.TestGitHub),
+    "epss": Upstream(test_epss.TestEPSS, called=("epss_scores.csv.gz",)),
+    "eol": Upstream(test_eol.TestEOL, called=("products.json",)),
+    "vunnel": Upstream(test_vunnel.TestVunnel, _new_workspace),
 }
 """By name: a driver, once more for each other source that it may have."""

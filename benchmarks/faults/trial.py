@@ -167,7 +167,7 @@ class Trial:
             if said["quarantined"]:
                 # What was refused is in quarantine under its group and key, with the reason.
                 return
-        if target != ALL and not any(name in text for name in _names(target)):
+        if target != ALL and not any(name in text for name in (*_names(target), *self.upstream.called)):
             yield f"the task does not name {_file(target)}: {text[:300]}"
 
     def _recovers(self, home: Path) -> Iterator[str]:
@@ -253,7 +253,7 @@ class Trial:
 def _live(records: Records, group: str) -> int:
     """Return how many records of a group are not withdrawn."""
     bodies = [msgspec.json.decode(body) for (name, _), body in records.items() if name == group]
-    return sum(body.get("Vulnerability", {}).get("FixedIn") != [] for body in bodies)
+    return sum(body.get("Vulnerability", {}).get("FixedIn", [1]) != [] for body in bodies)
 
 
 def _path(url: str) -> str:

@@ -25,7 +25,7 @@ from vulnfeeds.drivers.vunnel.settings import SourceSettings
 from vulnfeeds.drivers.vunnel.workspace import METADATA, Schema, same
 from vulnfeeds.errors import DownloadError, ParseError
 from vulnfeeds.fetch.archives import ArchiveLimits, members
-from vulnfeeds.fetch.interface import Limits
+from vulnfeeds.fetch.interface import Limits, forget
 
 LISTING: Final = "listing.json"
 ARCHIVE: Final = "archive"
@@ -84,6 +84,12 @@ def bring(context: Context, folder: Path, name: str, source: SourceSettings) -> 
     if wanted and brought.sha256 != wanted:
         raise DownloadError(url, f"the archive's SHA-256 is {brought.sha256}, announced is {wanted}")
     return Brought(path=brought.path, url=url, sha256=brought.sha256, enclosed=enclosed)
+
+
+def distrust(folder: Path) -> None:
+    """Let listing and archive be asked for without a condition: their ETag may be of other bytes than ours."""
+    for name in (LISTING, ARCHIVE):
+        forget(folder / name)
 
 
 def unpack(archive: Brought, folder: Path) -> None:

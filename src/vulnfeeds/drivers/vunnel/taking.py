@@ -137,8 +137,13 @@ def _copy(folder: Path, name: str, given: Path) -> Taken:
 
 
 def _unpack(context: Context, folder: Path, name: str, source: SourceSettings) -> Taken:
-    brought = archive.bring(context, folder, name, source)
-    return _taken(folder, name, brought.sha256, lambda target: archive.unpack(brought, target), brought.enclosed)
+    try:
+        brought = archive.bring(context, folder, name, source)
+        return _taken(folder, name, brought.sha256, lambda target: archive.unpack(brought, target), brought.enclosed)
+    except (UpstreamError, ParseError):
+        # Other sources may go on, and then nobody else forgets what could not be read.
+        archive.distrust(folder)
+        raise
 
 
 def _taken(folder: Path, name: str, of: str, fill: Callable[[Path], None], enclosed: str = "") -> Taken:
