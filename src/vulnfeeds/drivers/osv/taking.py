@@ -13,12 +13,13 @@ import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from vulnfeeds.drivers.formats import osv
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.osv import making
 from vulnfeeds.drivers.osv.settings import SourceSettings
+from vulnfeeds.drivers.sources import Taken
 from vulnfeeds.errors import ParseError, UpstreamError
 from vulnfeeds.fetch.archives import ArchiveLimits
 from vulnfeeds.fetch.interface import Limits, forget
@@ -31,15 +32,6 @@ _ARCHIVE_LIMITS: Final = ArchiveLimits(max_members=5_000_000, max_member_bytes=o
 _PACKED: Final = ("zip", "gzip", "xz", "zstd", "bzip2", "tar")
 _MOST_FILES: Final = 1_000_000
 _REPORTED: Final = 1000
-
-
-class Taken(NamedTuple):
-    """The documents of a source in our folder."""
-
-    path: Path
-    """An archive, or a folder."""
-    mark: str
-    """The same for the same documents."""
 
 
 def take(context: Context, name: str, source: SourceSettings, checked: str) -> Taken:

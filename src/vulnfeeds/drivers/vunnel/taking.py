@@ -11,12 +11,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import yaml
 
 from vulnfeeds.drivers.interface import Context
+from vulnfeeds.drivers.sources import Taken
 from vulnfeeds.drivers.vunnel import archive, program
 from vulnfeeds.drivers.vunnel.settings import SourceSettings
 from vulnfeeds.drivers.vunnel.workspace import METADATA, Workspace, same
@@ -25,14 +26,6 @@ from vulnfeeds.errors import ParseError, UpstreamError
 TAKEN: Final = "taken"
 _NOTE: Final = "taken.json"
 _COMING: Final = "coming"
-
-
-class Taken(NamedTuple):
-    """A verified workspace in our folder."""
-
-    folder: Path
-    mark: str
-    """The same for the same results."""
 
 
 def take(context: Context, name: str, source: SourceSettings) -> Taken:
@@ -45,7 +38,7 @@ def take(context: Context, name: str, source: SourceSettings) -> Taken:
         taken = _copy(folder, name, Path(source.workspace))
     else:
         taken = _unpack(context, folder, name, source)
-    Workspace(taken.folder, name, name).refuse_stale(context.now(), source.max_age_days)
+    Workspace(taken.path, name, name).refuse_stale(context.now(), source.max_age_days)
     return taken
 
 
