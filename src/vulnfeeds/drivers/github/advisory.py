@@ -11,20 +11,17 @@ from typing import Final
 
 import msgspec
 
-from vulnfeeds.drivers.formats import vectors as cvss_vectors
+from vulnfeeds.drivers.formats import vectors
 from vulnfeeds.drivers.github.ecosystems import BY_NAME, FEED
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.records import github, severity
 from vulnfeeds.records.record import Record
-from vulnfeeds.records.vulnerability import CVSS, NO_FIX
+from vulnfeeds.records.vulnerability import NO_FIX
 
 PAGES: Final = "https://github.com/advisories/"
-STATUS: Final = "N/A"
-"""What stands as the status of a score: GitHub says nothing of it."""
 
 _ID: Final = re.compile(r"GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}")
 _CVE: Final = re.compile(r"CVE-\d{4}-\d{4,}")
-_VECTOR: Final = re.compile(r"CVSS:([34]\.\d)/[A-Za-z:/]+")
 _SEVERITIES: Final = frozenset({"LOW", "MODERATE", "HIGH", "CRITICAL"})
 _CLASSIFICATIONS: Final = frozenset({github.GENERAL, github.MALWARE})
 
@@ -86,8 +83,8 @@ def records(context: Context, advisory: Advisory) -> Iterator[Record]:
         context.unknown("severity", advisory.severity)
     if advisory.classification not in _CLASSIFICATIONS:
         context.unknown("classification", advisory.classification)
-    vectors = _vectors(context, advisory)
-    scored = _scored(context, vectors)
+    listed = vectors.listed(context, advisory.vectors)
+    scored = vectors.newest(context, listed)
     cves = tuple(sorted({name for name in advisory.identifiers if _CVE.fullmatch(name)}))
     page = f"{PAGES}{advisory.id}"
     # Only the API lists the advisory's own page among the references.
@@ -107,30 +104,7 @@ def records(context: Context, advisory: Advisory) -> Iterator[Record]:
             published=advisory.published,
             updated=advisory.updated,
             cvss=scored,
-            cvss_severities=vectors,
+            cvss_severities=listed,
             references=references,
         )
         yield Record(FEED, BY_NAME[name].group, advisory.id, github.GitHubRecord(body))
-
-
-def _vectors(context: Context, advisory: Advisory) -> tuple[github.Vector, ...]:
-    found: set[github.Vector] = set()
-    for text in advisory.vectors:
-        # GHSA-c2fv-2fmj-9xrx: CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:H/I:H/A:H/
-        vector = text.rstrip("/")
-        if match := _VECTOR.fullmatch(vector):
-            found.add(github.Vector(match[1], vector))
-        else:
-            context.unknown("CVSS vector", text)
-    return tuple(sorted(found))
-
-
-def _scored(context: Context, vectors: tuple[github.Vector, ...]) -> CVSS | None:
-    """Return the scores of the newest CVSS 3 vector."""
-    for vector in reversed(vectors):
-        if vector.version.startswith("3."):
-            try:
-                return cvss_vectors.scored(vector.vector, status=STATUS)
-            except ValueError:
-                context.unknown("CVSS vector", vector.vector)
-    return None

@@ -12,7 +12,7 @@ from cvss import CVSS4
 from cvss.exceptions import CVSSError
 
 from vulnfeeds.drivers.formats import osv as documents
-from vulnfeeds.drivers.formats import vectors as cvss_vectors
+from vulnfeeds.drivers.formats import vectors
 from vulnfeeds.drivers.interface import Context
 from vulnfeeds.drivers.osv.settings import SourceSettings
 from vulnfeeds.drivers.osv.versions import order_of
@@ -23,11 +23,8 @@ from vulnfeeds.records.severity import Severity
 from vulnfeeds.records.vulnerability import CVSS, NO_FIX
 
 FEED: Final = "osv"
-STATUS: Final = "N/A"
-"""What stands as the status of a score: OSV says nothing of it."""
 
 _CVE: Final = re.compile(r"CVE-\d{4}-\d{4,}")
-_VECTOR: Final = re.compile(r"CVSS:([34]\.\d)/[A-Za-z:/]+")
 _SCALES: Final = frozenset({"CVSS_V3", "CVSS_V4"})
 _NO_VERSION: Final = re.compile(r"[\s,|<>=~^!]")
 """What would make another range of a version, were it written into one."""
@@ -80,16 +77,16 @@ def _advisory(
     place: str,
 ) -> osv.Advisory:
     cves = tuple(sorted({alias for alias in (document.id, *document.aliases) if _CVE.fullmatch(alias)}))
-    vectors = _vectors(context, document, parts)
+    listed = _vectors(context, document, parts)
     packages = [_package(affected, place) for affected in parts]
-    scored = _scored(context, vectors)
+    scored = vectors.newest(context, listed)
     # Bitnami's documents have no summary.
     summary = document.summary or document.details.strip().partition("\n")[0]
     return osv.Advisory(
         ghsa_id=document.id,
         namespace=group,
         summary=summary,
-        severity=_severity(context, own, packages, vectors, scored),
+        severity=_severity(context, own, packages, listed, scored),
         url=_page(own, page, document.id),
         cve=cves,
         metadata=github.Names(cves),
@@ -99,7 +96,7 @@ def _advisory(
         published=document.published,
         updated=document.modified,
         cvss=scored,
-        cvss_severities=vectors,
+        cvss_severities=listed,
         references=tuple(github.Reference(url) for url in sorted({item.url for item in document.references})),
         aliases=tuple(sorted({*document.aliases} - {document.id})),
         related=tuple(sorted({*document.related, *document.upstream})),
@@ -177,7 +174,7 @@ def _severity(
     context: Context,
     own: dict[str, Any],
     packages: list[osv.Package],
-    vectors: tuple[github.Vector, ...],
+    listed: tuple[github.Vector, ...],
     scored: CVSS | None,
 ) -> Severity:
     """Return the source's own word for the whole or for its packages, else the band of its newest CVSS vector."""
@@ -192,7 +189,7 @@ def _severity(
     word_said = severity.highest(found)
     if word_said != "Unknown":
         return word_said
-    for vector in reversed(vectors):
+    for vector in reversed(listed):
         if vector.version.startswith("4."):
             try:
                 return severity.of_cvss3(float(CVSS4(vector.vector).base_score))
@@ -204,26 +201,13 @@ def _severity(
 def _vectors(
     context: Context, document: documents.OSVRecord, parts: list[documents.Affected]
 ) -> tuple[github.Vector, ...]:
-    found: set[github.Vector] = set()
+    texts = []
     for item in (*document.severity, *(item for affected in parts for item in affected.severity)):
-        vector = item.score.rstrip("/")
-        match = _VECTOR.fullmatch(vector)
-        if match and item.type in _SCALES:
-            found.add(github.Vector(match[1], vector))
+        if item.type in _SCALES:
+            texts.append(item.score)
         else:
             context.unknown("CVSS vector", item.score)
-    return tuple(sorted(found))
-
-
-def _scored(context: Context, vectors: tuple[github.Vector, ...]) -> CVSS | None:
-    """Return the scores of the newest CVSS 3 vector."""
-    for vector in reversed(vectors):
-        if vector.version.startswith("3."):
-            try:
-                return cvss_vectors.scored(vector.vector, status=STATUS)
-            except ValueError:
-                context.unknown("CVSS vector", vector.vector)
-    return None
+    return vectors.listed(context, texts)
 
 
 def _page(own: dict[str, Any], page: str, identity: str) -> str:
