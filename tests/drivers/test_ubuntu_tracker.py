@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vulnfeeds.drivers.ubuntu import releases, tracker
+from vulnfeeds.drivers.ubuntu import tracker
 from vulnfeeds.drivers.ubuntu.issues import State
+from vulnfeeds.records import codenames
 
 
 def said(*lines: str) -> tuple[list[State], dict[str, int]]:
@@ -17,7 +18,7 @@ def said(*lines: str) -> tuple[list[State], dict[str, int]]:
     def count(kind: str, value: object) -> None:
         unknown[f"{kind}={value}"] = unknown.get(f"{kind}={value}", 0) + 1
 
-    reader = tracker.Reader(releases.RELEASES, lambda version: version != "6.06", count)
+    reader = tracker.Reader(codenames.UBUNTU, lambda version: version != "6.06", count)
     issue = reader.read("CVE-2020-0001", "\n".join(lines).encode() + b"\n")
     return (issue.states if issue else []), unknown
 
@@ -104,4 +105,4 @@ def test_a_package_may_have_a_priority_of_its_own() -> None:
 @given(st.binary())
 def test_any_file_is_read(content: bytes) -> None:
     """Whatever the tree holds, it is read or means nothing."""
-    tracker.Reader(releases.RELEASES, lambda _: True, lambda *_: None).read("CVE-2020-0001", content)
+    tracker.Reader(codenames.UBUNTU, lambda _: True, lambda *_: None).read("CVE-2020-0001", content)

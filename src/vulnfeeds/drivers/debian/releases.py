@@ -1,4 +1,4 @@
-"""Which version a Debian release has: the one table, for groups and for people who ask, and what feed `eol` adds."""
+"""Which releases of Debian are served, and what feed `eol` adds to them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,12 @@ import msgspec
 
 from vulnfeeds.drivers.interface import Published
 from vulnfeeds.records import eol
-
-RELEASES: Final[Mapping[str, str]] = {
-    "wheezy": "7",
-    "jessie": "8",
-    "stretch": "9",
-    "buster": "10",
-    "bullseye": "11",
-    "bookworm": "12",
-    "trixie": "13",
-    "forky": "14",
-    "duke": "15",
-    "sid": "unstable",
-}
-"""Version by codename, as groups name it (debian:12, debian:unstable)."""
+from vulnfeeds.records.codenames import DEBIAN
 
 
 def table(overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the table with a setting's additions; an empty version takes a release out."""
-    return {codename: version for codename, version in {**RELEASES, **overrides}.items() if version}
+    return {codename: version for codename, version in {**DEBIAN, **overrides}.items() if version}
 
 
 PRODUCT: Final = "debian"

@@ -7,9 +7,11 @@ mariner:3.0       origin mariner, system azurelinux 3.0
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from vulnfeeds.errors import RecordError
+from vulnfeeds.records import codenames
 
 
 class System(NamedTuple):
@@ -74,73 +76,22 @@ RHEL_MINORS: Final = {"5": 11, "6": 10, "7": 9, "8": 10, "9": 10, "10": 10}
 """Last minor release of each RHEL: a client takes the rows of its minor release only, if there is a single one."""
 
 _AZURE_FROM: Final = 3
-_DEBIAN: Final = {
-    "1.1": "buzz",
-    "1.2": "rex",
-    "1.3": "bo",
-    "2.0": "hamm",
-    "2.1": "slink",
-    "2.2": "potato",
-    "3.0": "woody",
-    "3.1": "sarge",
-    "4": "etch",
-    "5": "lenny",
-    "6": "squeeze",
-    "7": "wheezy",
-    "8": "jessie",
-    "9": "stretch",
-    "10": "buster",
-    "11": "bullseye",
-    "12": "bookworm",
-    "13": "trixie",
+
+
+def _by_version(*tables: Mapping[str, str]) -> dict[str, str]:
+    """Return codename by version without leading zeros (`22.4`)."""
+    pairs = [pair for table in tables for pair in table.items()]
+    return {".".join(_fields(version)): codename for codename, version in pairs if version[0].isdigit()}
+
+
+def _fields(version: str) -> list[str]:
+    return [field.lstrip("0") or "0" for field in version.split(".")]
+
+
+CODENAMES: Final = {
+    "debian": _by_version(codenames.DEBIAN_ARCHIVED, codenames.DEBIAN),
+    "ubuntu": _by_version(codenames.UBUNTU),
 }
-_UBUNTU: Final = {
-    "4.10": "warty",
-    "5.4": "hoary",
-    "5.10": "breezy",
-    "6.6": "dapper",
-    "6.10": "edgy",
-    "7.4": "feisty",
-    "7.10": "gutsy",
-    "8.4": "hardy",
-    "8.10": "intrepid",
-    "9.4": "jaunty",
-    "9.10": "karmic",
-    "10.4": "lucid",
-    "10.10": "maverick",
-    "11.4": "natty",
-    "11.10": "oneiric",
-    "12.4": "precise",
-    "12.10": "quantal",
-    "13.4": "raring",
-    "13.10": "saucy",
-    "14.4": "trusty",
-    "14.10": "utopic",
-    "15.4": "vivid",
-    "15.10": "wily",
-    "16.4": "xenial",
-    "16.10": "yakkety",
-    "17.4": "zesty",
-    "17.10": "artful",
-    "18.4": "bionic",
-    "18.10": "cosmic",
-    "19.4": "disco",
-    "19.10": "eoan",
-    "20.4": "focal",
-    "20.10": "groovy",
-    "21.4": "hirsute",
-    "21.10": "impish",
-    "22.4": "jammy",
-    "22.10": "kinetic",
-    "23.4": "lunar",
-    "23.10": "mantic",
-    "24.4": "noble",
-    "24.10": "oracular",
-    "25.4": "plucky",
-    "25.10": "questing",
-    "26.4": "resolute",
-}
-CODENAMES: Final = {"debian": _DEBIAN, "ubuntu": _UBUNTU}
 """By distribution and version without leading zeros. A host's own word must be equal, or nothing matches."""
 
 
@@ -175,7 +126,7 @@ def home_of(group: str) -> Home:
 def _system(distribution: Distribution, version: str, channel: str) -> System:
     if not version[:1].isdigit():
         return System(distribution.system, distribution.release_id, "", "", version, "", channel)
-    fields = [field.lstrip("0") or "0" for field in version.split(".")]
+    fields = _fields(version)
     major, minor = fields[0], fields[1] if len(fields) > 1 else ""
     names = CODENAMES.get(distribution.system, {})
     codename = names.get(f"{major}.{minor}") or names.get(major, "")
