@@ -116,9 +116,9 @@ class ArchiveFolder:
         before = [archive for archive in self.archives() if archive.name != made.name]
         _settle(partial, self.path(made))
         kept, gone = _sorted_out([made, *before])
-        self._write(ARCHIVES, kept)
+        self.write(ARCHIVES, kept)
         if made.version == _CURRENT:
-            self._write(f"v6/{LATEST}", Latest("active", SCHEMA, made.built, made.name, made.checksum))
+            self.write(f"v6/{LATEST}", Latest("active", SCHEMA, made.built, made.name, made.checksum))
         for archive in gone:
             self.path(archive).unlink(missing_ok=True)
 
@@ -145,7 +145,8 @@ class ArchiveFolder:
         except (OSError, msgspec.DecodeError) as error:
             raise ArchiveError(f"{self.root / name} cannot be read: {error}") from error
 
-    def _write(self, name: str, value: Any) -> None:
+    def write(self, name: str, value: Any) -> None:
+        """Replace a document of the folder at once. Raises OSError."""
         path = self.root / name
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=1))

@@ -73,6 +73,7 @@ def build(
     """
     report = Report()
     parts = _parts(store, report, channels=channels)
+    report.inputs = _digest(parts)
     homes = [(part.group.name, part.home) for part in parts if part.home is not None]
     with _Output(
         Writer(path, built), None if old is None else Writer3(old, built), report, Lifecycles(homes)

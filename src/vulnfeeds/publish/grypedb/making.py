@@ -96,7 +96,6 @@ class Maker:
 
     def _make(self, now: datetime, tell: Tell, *, accept: bool) -> Build:
         built = now.replace(microsecond=0)
-        digest = inputs(self._store, channels=self._channels)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder.root) as staging:
             database, old = Path(staging, DATABASE), Path(staging, "old.db") if self._old else None
             report = build(
@@ -120,13 +119,13 @@ class Maker:
         made = Build(
             archive=archive,
             form=FORM,
-            inputs=digest,
+            inputs=report.inputs,
             counts=counts,
             records=dict(sorted(report.records.items())),
             left_records=report.left_records,
             left=tuple(report.left),
         )
-        (self._folder.root / _REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))
+        self._folder.write(_REPORT, made)
         return made
 
     def _compare(self, before: Path, database: Path, counts: Counts) -> None:

@@ -29,6 +29,8 @@ class Report:
         self.left_records = 0
         self.left: list[Left] = []
         """Groups, and the first thousand records."""
+        self.inputs = ""
+        """Digest of the records of all groups that the build saw."""
 
     def took(self, origin: str) -> None:
         """Count a record that went in."""
