@@ -17,6 +17,7 @@ from tests.sync import children, scripted
 from tests.sync.test_run import script, versions
 from vulnfeeds.drivers.interface import Checkpoint, Context, Driver, Unchanged
 from vulnfeeds.errors import StoreError
+from vulnfeeds.publish.grypedb.errors import ArchiveError
 from vulnfeeds.records.record import Record
 from vulnfeeds.store.interface import Store, TaskFilter
 from vulnfeeds.store.opening import SQLStore, open_store
@@ -158,18 +159,24 @@ def test_a_last_run_that_is_not_due_is_no_task(sqlite_store: SQLStore) -> None:
     assert (ended.completed, ended.failed) == (("good",), ())
 
 
-@pytest.mark.parametrize("where", ["asked", "started"])
+@pytest.mark.parametrize("where", ["asked", "spoilt", "started"])
 def test_a_last_run_that_fails_leaves_the_cycle_as_it_is(sqlite_store: SQLStore, where: str) -> None:
     """It is one failure of the cycle, with its reason."""
 
     def asked() -> bool:
         if where == "asked":
             raise StoreError("the store is gone")
+        if where == "spoilt":
+            raise ArchiveError("archives.json cannot be read")
         return True
 
     ended = run_cycle(sqlite_store, [driver("good")], Runs(sqlite_store), final=Last(asked, broken))
     assert (ended.status, ended.completed, ended.failed) == ("completed", ("good",), ("database",))
-    reasons = {"asked": "the store is gone", "started": "no more processes"}
+    reasons = {
+        "asked": "the store is gone",
+        "spoilt": "archives.json cannot be read",
+        "started": "no more processes",
+    }
     assert reasons[where] in ended.outcomes["database"].result["error"]
 
 

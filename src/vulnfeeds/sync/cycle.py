@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from vulnfeeds.drivers.interface import Driver
-from vulnfeeds.errors import DriverBusyError, StoreError
+from vulnfeeds.errors import DriverBusyError, StoreError, VulnfeedsError
 from vulnfeeds.store.interface import Store
 from vulnfeeds.sync.outcome import COMPLETED, FAILED, describe
 from vulnfeeds.sync.quarantine import TASK_TYPE
@@ -38,7 +38,7 @@ class FinalRun(Protocol):
     """The task's feed_id."""
 
     def is_due(self) -> bool:
-        """Tell whether there is anything to do; raises StoreError."""
+        """Tell whether there is anything to do; raises VulnfeedsError."""
         ...
 
     def start(self, task_id: int) -> RunOutcome:
@@ -155,7 +155,7 @@ class _Cycle:
         try:
             if not final.is_due():
                 return
-        except StoreError as error:
+        except VulnfeedsError as error:
             self.outcomes[final.name] = RunOutcome(FAILED, describe(error), 0.0, 0.0)
             return
         self._open(final.name, final.feed, pool, final.start)
